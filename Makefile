@@ -1,0 +1,63 @@
+# A thin door: every target forwards to cmake, ctest or a script. `make help` lists them.
+.DEFAULT_GOAL := all
+
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+BIN    := build/release/bin
+
+.PHONY: all build-release build-dev bootstrap test crashtest conformance mutants demo doctor tidy \
+        format install clean help
+
+all: build-release
+
+help:
+	@echo "make             build the programs and libraries into build/release"
+	@echo "make test        sanitizer build and every test that is not slow"
+	@echo "make crashtest   the main job: fixed seeds, counted budget, canary"
+	@echo "make conformance the simulated disk against the file of persistence models"
+	@echo "make mutants     plant known mistakes in the engine; each has to be found"
+	@echo "make demo        plant a known bug, find it, shrink it, explain it"
+	@echo "make doctor      what is missing on this machine, and the command that mends it"
+	@echo "make tidy        the rules of the house (.ci/tidy); make format rewrites the layout"
+	@echo "make install     PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"
+	@echo "make clean       remove build/"
+
+bootstrap:
+	@.ci/bootstrap
+
+# Ninja runs cmake again by itself when a CMakeLists.txt has changed.
+build/%/build.ninja: CMakePresets.json | bootstrap
+	cmake --preset $*
+
+build-release: bootstrap build/release/build.ninja
+	@cmake --build --preset release -j $(JOBS)
+
+build-dev: bootstrap build/dev/build.ninja
+	@cmake --build --preset dev -j $(JOBS)
+
+test: build-dev
+	ctest --preset dev -j $(JOBS) -LE slow
+
+crashtest: build-release
+	$(BIN)/powercut run --profile crashtest --canary $(BIN)/powercut-canary
+
+conformance: build-release
+	$(BIN)/powercut conformance crashtests/conformance/persistence-models.json
+
+mutants: build-release
+	crashtests/mutants/run
+
+demo doctor: build-release
+	$(BIN)/powercut $@
+
+tidy:
+	.ci/tidy
+
+format:
+	clang-format -i $$(git ls-files --cached --others --exclude-standard '*.c' '*.h')
+
+install: build-release
+	cmake --install build/release --prefix $(PREFIX)
+
+clean:
+	rm -rf build

@@ -1,0 +1,280 @@
+/* block.c: prefix-compressed sorted entries with restart points.
+ *
+ *   entry    shared varint, own varint, value length varint, tag varint, own key bytes, value
+ *   block    entries, then a u32 offset per restart point, then the u32 number of them
+ *
+ * At a restart point `shared` is 0, so that a search can begin there. Keys are rebuilt in a buffer;
+ * where nothing is shared the view points into the block and nothing is copied.
+ *
+ * B1  Contents come from a disk even after their checksum passed (an explorer may vouch for it, a
+ *     fuzzer may forge it): each length is checked against the end of the entries before use.
+ * B2  The cursor's position is (at, next, restart); a seek or a direction change sets all three, so
+ *     none is left over from before (K50). */
+#include "block.h"
+
+enum vault_status block_add(struct env *env, struct block_builder *b, struct bytes key,
+                            uint64_t tag, struct bytes value)
+{
+    size_t shared = 0;
+    enum vault_status st = buffer_reserve(env, &b->data, 4 * VARINT_MAX + key.len + value.len);
+
+    if (!st)
+        st = buffer_reserve(env, &b->restarts, 4);
+    if (!st && key.len > b->last_key.len)
+        st = buffer_reserve(env, &b->last_key, key.len - b->last_key.len);
+    if (st)
+        return st;
+    must(b->data.len <= UINT32_MAX);
+    if (b->count == 0 || b->since >= b->interval) {
+        buffer_put_u32(&b->restarts, (uint32_t)b->data.len);
+        b->since = 0;
+    } else {
+        while (shared < key.len && shared < b->last_key.len &&
+               key.data[shared] == b->last_key.data[shared])
+            shared++;
+    }
+    buffer_put_varint(&b->data, shared);
+    buffer_put_varint(&b->data, key.len - shared);
+    buffer_put_varint(&b->data, value.len);
+    buffer_put_varint(&b->data, tag);
+    buffer_put(&b->data, bytes_of(key.data + shared, key.len - shared));
+    buffer_put(&b->data, value);
+    b->last_key.len = shared;
+    buffer_put(&b->last_key, bytes_of(key.data + shared, key.len - shared));
+    b->since++;
+    b->count++;
+    return VAULT_OK;
+}
+
+enum vault_status block_finish(struct env *env, struct block_builder *b, struct bytes *contents)
+{
+    enum vault_status st = buffer_reserve(env, &b->data, b->restarts.len + 4);
+
+    if (st)
+        return st;
+    buffer_put(&b->data, buffer_bytes(&b->restarts));
+    buffer_put_u32(&b->data, (uint32_t)(b->restarts.len / 4));
+    *contents = buffer_bytes(&b->data);
+    return VAULT_OK;
+}
+
+void block_clear(struct block_builder *b)
+{
+    b->data.len = 0;
+    b->restarts.len = 0;
+    b->last_key.len = 0;
+    b->since = 0;
+    b->count = 0;
+}
+
+void block_release(struct env *env, struct block_builder *b)
+{
+    buffer_release(env, &b->data);
+    buffer_release(env, &b->restarts);
+    buffer_release(env, &b->last_key);
+}
+
+size_t block_size(const struct block_builder *b)
+{
+    return b->data.len + b->restarts.len + 4;
+}
+
+static bool damaged(struct block_cursor *b)
+{
+    b->c.valid = false;
+    if (!b->c.status)
+        b->c.status = env_fail(b->env, VAULT_CORRUPT, b->name, b->offset, 0, "bad block");
+    return false;
+}
+
+static uint32_t restart_offset(const struct block_cursor *b, uint32_t index)
+{
+    return load_u32(b->data + b->entries_len + 4 * (size_t)index);
+}
+
+/* Shows the entry at `at`; b->key holds the key before it. false: damage or no memory. */
+static bool decode(struct block_cursor *b, uint32_t at)
+{
+    struct taker t = taker_of(bytes_of(b->data + at, b->entries_len - at)); /* B1 */
+    uint64_t shared = take_varint(&t);
+    uint64_t own = take_varint(&t);
+    uint64_t value_len = take_varint(&t);
+    uint64_t tag = take_varint(&t);
+    struct bytes suffix = take_bytes(&t, own);
+    struct bytes value = take_bytes(&t, value_len);
+
+    if (t.bad || shared > b->c.key.len || shared + own > VAULT_KEY_MAX)
+        return damaged(b);
+    if (shared == 0) {
+        b->c.key = suffix;
+    } else {
+        size_t whole = (size_t)shared + suffix.len;
+
+        if (whole > b->key.cap) {
+            struct buffer bigger = {0};
+
+            b->c.status = buffer_reserve(b->env, &bigger, whole * 2);
+            if (b->c.status) {
+                b->c.valid = false;
+                return false;
+            }
+            memcpy(bigger.data, b->c.key.data, (size_t)shared);
+            buffer_release(b->env, &b->key);
+            b->key = bigger;
+        } else if (b->c.key.data != b->key.data) {
+            memcpy(b->key.data, b->c.key.data, (size_t)shared);
+        }
+        if (suffix.len)
+            memcpy(b->key.data + shared, suffix.data, suffix.len);
+        b->c.key = bytes_of(b->key.data, whole);
+    }
+    b->c.value = value;
+    b->c.tag = tag;
+    b->c.valid = true;
+    b->at = at;
+    b->next = (uint32_t)(t.p - b->data);
+    return true;
+}
+
+static bool jump(struct block_cursor *b, uint32_t restart)
+{
+    uint32_t at = restart_offset(b, restart);
+
+    if (at >= b->entries_len)
+        return damaged(b);
+    b->restart = restart;
+    b->c.key = bytes_of(NULL, 0);
+    return decode(b, at);
+}
+
+static void block_first(struct cursor *c)
+{
+    struct block_cursor *b = (struct block_cursor *)c;
+
+    c->valid = false;
+    if (!c->status && b->restarts)
+        jump(b, 0);
+}
+
+static void block_next(struct cursor *c)
+{
+    struct block_cursor *b = (struct block_cursor *)c;
+
+    must(c->valid);
+    if (b->next >= b->entries_len) {
+        c->valid = false;
+        return;
+    }
+    if (decode(b, b->next))
+        while (b->restart + 1 < b->restarts && restart_offset(b, b->restart + 1) <= b->at)
+            b->restart++;
+}
+
+/* Walks from the restart point to the last entry that begins before `limit`. */
+static void walk_to(struct block_cursor *b, uint32_t restart, uint32_t limit)
+{
+    if (!jump(b, restart))
+        return;
+    while (b->next < limit && b->next < b->entries_len)
+        if (!decode(b, b->next))
+            return;
+}
+
+static void block_last(struct cursor *c)
+{
+    struct block_cursor *b = (struct block_cursor *)c;
+
+    c->valid = false;
+    if (!c->status && b->restarts)
+        walk_to(b, b->restarts - 1, b->entries_len);
+}
+
+static void block_prev(struct cursor *c)
+{
+    struct block_cursor *b = (struct block_cursor *)c;
+    uint32_t limit = b->at;
+    uint32_t restart = b->restart;
+
+    must(c->valid);
+    if (limit == 0) {
+        c->valid = false;
+        return;
+    }
+    while (restart > 0 && restart_offset(b, restart) >= limit)
+        restart--;
+    if (restart_offset(b, restart) >= limit) {
+        damaged(b);
+        return;
+    }
+    walk_to(b, restart, limit);
+}
+
+static void block_seek(struct cursor *c, struct bytes key, uint64_t tag)
+{
+    struct block_cursor *b = (struct block_cursor *)c;
+    uint32_t low = 0;
+    uint32_t high = b->restarts;
+
+    c->valid = false;
+    if (c->status || !b->restarts)
+        return;
+    while (high - low > 1) { /* The entry at restart `low` is before the target, or low is 0. */
+        uint32_t mid = low + (high - low) / 2;
+
+        if (!jump(b, mid))
+            return;
+        if (entry_compare(c->key, c->tag, key, tag) < 0)
+            low = mid;
+        else
+            high = mid;
+    }
+    if (!jump(b, low))
+        return;
+    while (c->valid && entry_compare(c->key, c->tag, key, tag) < 0)
+        block_next(c);
+}
+
+static void block_free(struct cursor *c)
+{
+    block_cursor_release((struct block_cursor *)c);
+}
+
+static const struct cursor_ops block_cursor_ops = {
+    block_first, block_last, block_seek, block_next, block_prev, block_free,
+};
+
+void block_cursor_init(struct env *env, struct block_cursor *b)
+{
+    *b = (struct block_cursor){.c = {.ops = &block_cursor_ops}, .env = env};
+}
+
+void block_cursor_open(struct block_cursor *b, const char *name, uint64_t offset,
+                       struct bytes contents)
+{
+    uint64_t restarts = 0;
+
+    b->name = name;
+    b->offset = offset;
+    b->data = contents.data;
+    b->entries_len = 0;
+    b->restarts = 0;
+    b->c.valid = false;
+    b->c.status = VAULT_OK;
+    if (contents.len >= 4)
+        restarts = load_u32(contents.data + contents.len - 4);
+    if (contents.len < 4 || contents.len > UINT32_MAX || restarts > (contents.len - 4) / 4) {
+        damaged(b);
+        return;
+    }
+    b->restarts = (uint32_t)restarts;
+    b->entries_len = (uint32_t)(contents.len - 4 - 4 * restarts);
+    if (!b->restarts && b->entries_len)
+        damaged(b);
+}
+
+void block_cursor_release(struct block_cursor *b)
+{
+    buffer_release(b->env, &b->key);
+    b->data = NULL;
+    b->restarts = 0;
+}

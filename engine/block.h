@@ -1,0 +1,48 @@
+/* block.h: a run of sorted entries, keys stored as what differs from the one before.
+ *
+ * Thread safety: a built block is immutable; builders and cursors have one owner each. */
+#ifndef ENGINE_BLOCK_H
+#define ENGINE_BLOCK_H
+
+#include "buffer.h"
+#include "cursor.h"
+
+struct block_builder {
+    struct buffer data;
+    struct buffer restarts; /* u32 each, as they go to disk */
+    struct buffer last_key;
+    unsigned interval, since; /* entries between restarts; since the last one */
+    size_t count;
+};
+
+/* Entries come in order. VAULT_NO_MEMORY: the builder is unchanged. */
+MUST_USE enum vault_status block_add(struct env *env, struct block_builder *b, struct bytes key,
+                                     uint64_t tag, struct bytes value);
+/* Appends the restart array; `contents` is a view until clear or release. */
+MUST_USE enum vault_status block_finish(struct env *env, struct block_builder *b,
+                                        struct bytes *contents);
+void block_clear(struct block_builder *b); /* ready for the next block; memory is kept */
+void block_release(struct env *env, struct block_builder *b);
+size_t block_size(const struct block_builder *b);
+
+/* Walks the contents of a block. Damage ends it with VAULT_CORRUPT, naming `name` and `offset`. The
+ * struct is the caller's; `contents` and `name` are borrowed until block_cursor_release. */
+struct block_cursor {
+    struct cursor c;
+    struct env *env;
+    const char *name;
+    uint64_t offset;
+    const uint8_t *data;
+    uint32_t entries_len, restarts;
+    uint32_t at, next; /* offsets of the entry shown and of the one after it */
+    uint32_t restart;  /* index of the restart point at or before `at` */
+    struct buffer key;
+};
+
+void block_cursor_init(struct env *env, struct block_cursor *b);
+/* Shows another block, nowhere yet. The key memory is kept. */
+void block_cursor_open(struct block_cursor *b, const char *name, uint64_t offset,
+                       struct bytes contents);
+void block_cursor_release(struct block_cursor *b);
+
+#endif

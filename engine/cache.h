@@ -1,0 +1,42 @@
+/* cache.h: checked blocks of tables, in memory up to a limit.
+ *
+ * A block is named by table number and offset. Table numbers are never used twice in a database
+ * (V3 in version.c), so a stale block cannot be found under a new name (K28).
+ * Thread safety: all calls by any thread. */
+#ifndef ENGINE_CACHE_H
+#define ENGINE_CACHE_H
+
+#include "env.h"
+
+/* A block somebody holds. The bytes stay until cache_put (K29), whatever the limit says. */
+struct cache_block {
+    struct cache_block *chain;         /* same bucket */
+    struct cache_block *newer, *older; /* order of use; only while nobody else holds it */
+    uint64_t table, offset;
+    size_t len;
+    uint32_t refs; /* holders, and one for the cache while `cached` */
+    bool cached;
+    uint8_t data[];
+};
+
+struct cache {
+    struct thread_mutex lock;
+    struct cache_block **buckets; /* NULL until the first block */
+    size_t bucket_count, count;
+    size_t limit, used;
+    struct cache_block *newest, *oldest; /* of the blocks nobody holds */
+    uint64_t hits, misses;
+};
+
+void cache_init(struct cache *cache, size_t limit);
+void cache_release(struct env *env, struct cache *cache); /* nobody holds a block any more */
+
+/* NULL: not there. */
+struct cache_block *cache_get(struct cache *cache, uint64_t table, uint64_t offset);
+/* A block to be filled by the caller, held and not cached yet. NULL: no memory. */
+struct cache_block *cache_block_new(struct env *env, uint64_t table, uint64_t offset, size_t len);
+/* Offers a filled block to the cache. Without memory or room it merely stays uncached. */
+void cache_offer(struct env *env, struct cache *cache, struct cache_block *block);
+void cache_put(struct env *env, struct cache *cache, struct cache_block *block);
+
+#endif

@@ -1,0 +1,129 @@
+/* core.h: struct vault, as the files that make up the public face share it.
+ *
+ *   vault.c    public calls: writing, reading, snapshots, statistics
+ *   iter.c     public iterators
+ *   recover.c  opening
+ *   flush.c    a memtable becomes a table; the maintenance job, inline or on its thread
+ *   compact.c  picking and running compactions
+ *   inspect.c    vault_check and vault_destroy
+ *
+ * Two locks. `writing` is held for a whole write, sync, rotation; it orders the writers and covers
+ * the log. `lock` covers the rest, is held briefly and never across a system call, so readers never
+ * wait for a disk write. Order: writing, then lock. */
+#ifndef ENGINE_CORE_H
+#define ENGINE_CORE_H
+
+#include "manifest.h"
+#include "memtable.h"
+#include "wal.h"
+
+struct vault_snapshot {
+    struct vault_snapshot *next, *prev;
+    uint64_t seq;
+};
+
+/* A compaction asked for by vault_compact_range; lives on the caller's stack. */
+struct core_manual {
+    const struct bytes *begin, *end; /* NULL: open */
+    bool done;
+    enum vault_status status;
+};
+
+struct vault {
+    struct env env;
+    struct vault_options options;
+    struct os_file lock_file;
+    struct cache cache;
+    struct tables tables;
+    struct manifest manifest; /* by the maintainer: the thread, or who holds `writing` inline */
+
+    struct thread_mutex writing;
+    struct wal wal;             /* `writing`; closed until the first write after a rotation */
+    struct record_origin chain; /* `writing`; what the next log says about the last one */
+
+    struct thread_mutex lock; /* everything below */
+    struct thread_cond work;  /* the maintainer waits */
+    struct thread_cond done;  /* others wait for the maintainer */
+    struct thread maintainer;
+    bool stopping;
+    bool busy; /* the thread is at work */
+    struct memtable *mem;
+    struct memtable *full;                     /* being flushed; NULL: none */
+    uint64_t full_log;                         /* the log that holds `full` */
+    struct version *version;                   /* the installed one */
+    uint64_t manifest_number, manifest_synced; /* what a new log says about the manifest (M5) */
+    uint64_t last_seq, durable_seq;
+    enum vault_status failed; /* first failure of a write; stays (D5) */
+    struct vault_error failure;
+    enum vault_status hiccup; /* a flush that may be tried again: no memory */
+    bool compaction_paused;   /* one failed on reading; until the next flush */
+    struct core_manual *manual;
+    struct vault_snapshot *snapshots; /* oldest first */
+    struct vault_snapshot *newest_snapshot;
+    uint64_t flushes, compactions, log_syncs, log_bytes, table_bytes;
+};
+
+/* What a reader sees: references to everything it needs. */
+struct core_view {
+    struct memtable *mem, *full;
+    struct version *version;
+    uint64_t seq;
+};
+
+void core_view_get(struct vault *v, const struct vault_snapshot *snapshot, struct core_view *view);
+void core_view_put(struct vault *v, struct core_view *view);
+
+/* Keeps the first failure, wakes who waits, and answers it. Not under `lock`. */
+enum vault_status core_fail(struct vault *v, enum vault_status st);
+enum vault_status core_failed(struct vault *v);
+
+/* recover.c. On failure the vault is as before, plus what manifest and version hold. */
+MUST_USE enum vault_status core_recover(struct vault *v);
+
+/* flush.c */
+/* Writes the entries of `mem` as table `number`... of level 0; not durable by name yet. */
+MUST_USE enum vault_status core_build(struct vault *v, struct memtable *mem, struct table **out);
+struct sst_options core_sst_options(const struct vault *v);
+/* Installs `next` as the version of `edit`, which is durable. Takes the reference. */
+void core_install(struct vault *v, struct version *next);
+/* Flushes v->full if there is one. By the maintainer only. */
+MUST_USE enum vault_status core_flush_full(struct vault *v);
+void core_flush_job(struct vault *v); /* the same, and says what a failure means for the handle */
+/* Makes v->mem full and lets it be flushed. `writing` is held. */
+MUST_USE enum vault_status core_rotate(struct vault *v);
+/* Waits until nothing is being flushed (inline: flushes). `writing` is held. */
+MUST_USE enum vault_status core_settle(struct vault *v);
+void *core_maintain(void *vault);
+
+/* compact.c */
+bool core_compaction_due(struct vault *v);                     /* `lock` held */
+MUST_USE enum vault_status core_compact_once(struct vault *v); /* by the maintainer */
+MUST_USE enum vault_status core_compact_manual(struct vault *v, const struct bytes *begin,
+                                               const struct bytes *end);
+
+/* inspect.c: the names in the directory that are ours, by number. */
+struct core_name {
+    enum format_file kind;
+    uint64_t number;
+};
+
+struct core_names {
+    struct env *env;
+    struct buffer data; /* struct core_name each */
+    size_t others;      /* names that are not ours */
+};
+
+MUST_USE enum vault_status core_list(struct env *env, struct core_names *names);
+void core_names_release(struct core_names *names);
+
+static inline const struct core_name *core_names_at(const struct core_names *names)
+{
+    return (const struct core_name *)(const void *)names->data.data;
+}
+
+static inline size_t core_names_count(const struct core_names *names)
+{
+    return names->data.len / sizeof(struct core_name);
+}
+
+#endif

@@ -1,0 +1,266 @@
+/* iter.c: the public iterator: one entry per live key, as of one sequence number.
+ *
+ * It walks a merge of memtables and levels, in which every version of every key appears, newest
+ * first, and hides: versions newer than its sequence number, versions behind the newest visible
+ * one, and keys whose newest visible version is a delete.
+ *
+ * I1  Forward, the inner cursor stands on the entry shown; key and value are its views.
+ * I2  Backward, a key's newest visible version is known only after passing all of them, so the
+ * inner cursor stands before all entries of the key shown, and key and value are copies. I3  A
+ * failure of the inner cursor is kept and never taken for the end (K49). */
+#include "merging.h"
+#include "core.h"
+
+struct vault_iter {
+    struct vault *v;
+    struct core_view view;
+    struct cursor *inner;
+    bool valid, forward;
+    enum vault_status status;
+    struct buffer key, value; /* I2; forward: `key` is the one to pass */
+};
+
+static bool failed(struct vault_iter *it)
+{
+    if (it->inner->status && !it->status)
+        it->status = it->inner->status; /* I3 */
+    if (it->status)
+        it->valid = false;
+    return it->status != VAULT_OK;
+}
+
+static bool keep(struct vault_iter *it, struct buffer *to, struct bytes bytes)
+{
+    enum vault_status st = VAULT_OK;
+
+    to->len = 0;
+    st = buffer_append(&it->v->env, to, bytes);
+    if (st && !it->status)
+        it->status = st;
+    if (st)
+        it->valid = false;
+    return !st;
+}
+
+/* Shows the first visible entry at or after the inner cursor; with `pass`, after key it->key. */
+static void find_forward(struct vault_iter *it, bool pass)
+{
+    struct cursor *c = it->inner;
+
+    it->forward = true;
+    it->valid = false;
+    for (; c->valid; c->ops->next(c)) {
+        if (tag_seq(c->tag) > it->view.seq)
+            continue;
+        if (pass && bytes_equal(c->key, buffer_bytes(&it->key)))
+            continue;
+        if (c->tag & CURSOR_PUT) {
+            it->valid = true;
+            break;
+        }
+        pass = true; /* deleted: hide what is older */
+        if (!keep(it, &it->key, c->key))
+            return;
+    }
+    failed(it);
+}
+
+/* The inner cursor stands on the last entry of some key, or nowhere: shows the last visible key up
+ * to there. */
+static void find_backward(struct vault_iter *it)
+{
+    struct cursor *c = it->inner;
+    bool found = false;
+
+    it->forward = false;
+    it->valid = false;
+    while (c->valid && !found) {
+        if (!keep(it, &it->key, c->key))
+            return;
+        /* Through the entries of this key from oldest to newest; the last visible one counts. */
+        for (; c->valid && bytes_equal(c->key, buffer_bytes(&it->key)); c->ops->prev(c)) {
+            if (tag_seq(c->tag) > it->view.seq)
+                continue;
+            found = (c->tag & CURSOR_PUT) != 0;
+            if (found && !keep(it, &it->value, c->value))
+                return;
+        }
+    }
+    if (!failed(it))
+        it->valid = found;
+}
+
+static enum vault_status collect(struct vault *v, struct core_view *view, struct cursor **to,
+                                 size_t *count)
+{
+    enum vault_status st = VAULT_OK;
+    const struct level *zero = &view->version->levels[0];
+
+    st = memtable_cursor(&v->env, view->mem, &to[(*count)++]);
+    if (!st && view->full)
+        st = memtable_cursor(&v->env, view->full, &to[(*count)++]);
+    for (size_t i = zero->count; !st && i > 0; i--)
+        st = level_cursor(&v->tables, zero->at + i - 1, 1, &to[(*count)++]);
+    for (unsigned i = 1; !st && i < VAULT_LEVELS; i++) {
+        const struct level *level = &view->version->levels[i];
+
+        if (level->count)
+            st = level_cursor(&v->tables, level->at, level->count, &to[(*count)++]);
+    }
+    if (st)
+        (*count)--; /* the one that was not made */
+    return st;
+}
+
+enum vault_status vault_iter_new(struct vault *v, const struct vault_snapshot *snapshot,
+                                 struct vault_iter **out)
+{
+    struct vault_iter *it = NULL;
+    struct cursor **children = NULL;
+    size_t max = 0;
+    size_t count = 0;
+    enum vault_status st = VAULT_OK;
+
+    if (!v || !out)
+        return VAULT_INVALID;
+    it = alloc_get(&v->env, sizeof *it);
+    if (!it)
+        return env_fail(&v->env, VAULT_NO_MEMORY, "", 0, 0, "iterator");
+    *it = (struct vault_iter){.v = v};
+    core_view_get(v, snapshot, &it->view);
+    max = 2 + it->view.version->levels[0].count + VAULT_LEVELS;
+    children = alloc_get(&v->env, max * sizeof(struct cursor *));
+    if (!children) {
+        st = env_fail(&v->env, VAULT_NO_MEMORY, "", 0, 0, "iterator");
+        goto done;
+    }
+    st = collect(v, &it->view, children, &count);
+    if (!st)
+        st = merge_cursor(&v->env, children, count, &it->inner);
+    else
+        for (size_t i = 0; i < count; i++)
+            cursor_free(children[i]);
+done:
+    alloc_put(&v->env, children, max * sizeof(struct cursor *));
+    if (st)
+        vault_iter_free(it);
+    else
+        *out = it;
+    return st;
+}
+
+void vault_iter_free(struct vault_iter *it)
+{
+    struct vault *v = it ? it->v : NULL;
+
+    if (!it)
+        return;
+    cursor_free(it->inner);
+    buffer_release(&v->env, &it->key);
+    buffer_release(&v->env, &it->value);
+    core_view_put(v, &it->view);
+    alloc_put(&v->env, it, sizeof *it);
+}
+
+bool vault_iter_valid(const struct vault_iter *it)
+{
+    return it->valid;
+}
+
+enum vault_status vault_iter_status(const struct vault_iter *it)
+{
+    return it->status;
+}
+
+void vault_iter_first(struct vault_iter *it)
+{
+    if (failed(it))
+        return;
+    it->inner->ops->first(it->inner);
+    find_forward(it, false);
+}
+
+void vault_iter_last(struct vault_iter *it)
+{
+    if (failed(it))
+        return;
+    it->inner->ops->last(it->inner);
+    find_backward(it);
+}
+
+void vault_iter_seek(struct vault_iter *it, const void *key, size_t key_len)
+{
+    if (failed(it))
+        return;
+    it->inner->ops->seek(it->inner, bytes_of(key, key_len), tag_at(it->view.seq));
+    find_forward(it, false);
+}
+
+void vault_iter_seek_for_prev(struct vault_iter *it, const void *key, size_t key_len)
+{
+    struct cursor *c = it->inner;
+
+    if (failed(it))
+        return;
+    /* Tag 0 sorts behind every entry of the key: then back by one. */
+    c->ops->seek(c, bytes_of(key, key_len), 0);
+    if (failed(it))
+        return;
+    if (c->valid)
+        c->ops->prev(c);
+    else
+        c->ops->last(c);
+    find_backward(it);
+}
+
+void vault_iter_next(struct vault_iter *it)
+{
+    struct cursor *c = it->inner;
+
+    must(it->valid);
+    if (it->forward) {
+        if (!keep(it, &it->key, c->key))
+            return;
+        c->ops->next(c);
+    } else if (c->valid) {
+        c->ops->next(c); /* I2: onto the entries of the key shown */
+    } else {
+        c->ops->first(c);
+    }
+    find_forward(it, true);
+}
+
+void vault_iter_prev(struct vault_iter *it)
+{
+    struct cursor *c = it->inner;
+
+    must(it->valid);
+    if (it->forward) {
+        /* From the entry shown to before all entries of its key. */
+        if (!keep(it, &it->key, c->key))
+            return;
+        while (c->valid && bytes_equal(c->key, buffer_bytes(&it->key)))
+            c->ops->prev(c);
+        if (failed(it))
+            return;
+    }
+    find_backward(it);
+}
+
+const void *vault_iter_key(const struct vault_iter *it, size_t *len)
+{
+    struct bytes key = it->forward ? it->inner->key : buffer_bytes(&it->key);
+
+    must(it->valid);
+    *len = key.len;
+    return key.data ? (const void *)key.data : "";
+}
+
+const void *vault_iter_value(const struct vault_iter *it, size_t *len)
+{
+    struct bytes value = it->forward ? it->inner->value : buffer_bytes(&it->value);
+
+    must(it->valid);
+    *len = value.len;
+    return value.data ? (const void *)value.data : "";
+}

@@ -1,0 +1,509 @@
+/* sst.c: sorted tables.
+ *
+ *   data block*  filter?  index  footer
+ *
+ * A block is its contents, a type byte and a checksum of both. The index is a block whose keys are
+ * the last entry of each data block, whole (K16: nothing is shortened), and whose values say where
+ * it lies. The footer is the last 64 bytes and names its own table and size, so that a table under
+ * another's name is noticed.
+ *
+ * S1  A finished table is synced before sst_finish returns (K14).
+ * S2  Every block is verified each time it is read from the file, by whoever reads it (K15). Blocks
+ * in the cache were verified when they went in. S3  Offsets and lengths from the disk are checked
+ * against the size in the manifest before memory is asked for or bytes are read. S4  Reading takes
+ * no more than needed: footer, then filter and index in one piece, then blocks. */
+#include "sst.h"
+
+#define WRITE_CHUNK ((size_t)256 << 10)
+
+enum vault_status sst_begin(struct env *env, struct sst_builder *b, uint64_t number,
+                            const struct sst_options *options)
+{
+    char name[OS_NAME_MAX];
+
+    *b = (struct sst_builder){
+        .env = env, .options = *options, .file = OS_FILE_CLOSED, .number = number};
+    b->data.interval = options->restart_interval;
+    b->index.interval = 1;
+    format_name(FORMAT_TABLE, number, name);
+    return os_create(env, name, &b->file);
+}
+
+static uint64_t offset_now(const struct sst_builder *b)
+{
+    return b->file.size + b->pending.len;
+}
+
+static enum vault_status write_pending(struct sst_builder *b)
+{
+    enum vault_status st = os_append(b->env, &b->file, buffer_bytes(&b->pending));
+
+    b->pending.len = 0;
+    return st;
+}
+
+static enum vault_status put_block(struct sst_builder *b, struct bytes contents)
+{
+    uint8_t trailer[FORMAT_BLOCK_TRAILER] = {FORMAT_BLOCK_RAW};
+    uint32_t sum = b->env->crc(0, contents.data, contents.len);
+    enum vault_status st = buffer_reserve(b->env, &b->pending, contents.len + FORMAT_BLOCK_TRAILER);
+
+    if (st)
+        return st;
+    store_u32(trailer + 1, b->env->crc(sum, trailer, 1));
+    buffer_put(&b->pending, contents);
+    buffer_put(&b->pending, bytes_of(trailer, sizeof trailer));
+    return b->pending.len >= WRITE_CHUNK ? write_pending(b) : VAULT_OK;
+}
+
+static enum vault_status cut_block(struct sst_builder *b)
+{
+    uint8_t handle[2 * VARINT_MAX];
+    uint64_t offset = offset_now(b);
+    struct bytes contents;
+    size_t len = 0;
+    enum vault_status st = block_finish(b->env, &b->data, &contents);
+
+    if (st)
+        return st;
+    len = store_varint(handle, offset);
+    len += store_varint(handle + len, contents.len);
+    st = put_block(b, contents);
+    if (!st)
+        st = block_add(b->env, &b->index, buffer_bytes(&b->largest), b->largest_tag,
+                       bytes_of(handle, len));
+    block_clear(&b->data);
+    return st;
+}
+
+static enum vault_status set_key(struct env *env, struct buffer *to, struct bytes key)
+{
+    to->len = 0;
+    return buffer_append(env, to, key);
+}
+
+enum vault_status sst_add(struct sst_builder *b, struct bytes key, uint64_t tag, struct bytes value)
+{
+    uint64_t hash = 0;
+    bool new_key = b->entries == 0 || !bytes_equal(key, buffer_bytes(&b->largest));
+    enum vault_status st = VAULT_OK;
+
+    audit(b->entries == 0 ||
+          entry_compare(buffer_bytes(&b->largest), b->largest_tag, key, tag) < 0);
+    if (b->options.bloom_bits_per_key && new_key) {
+        hash = bloom_hash(key); /* F2 */
+        st = buffer_append(b->env, &b->hashes, bytes_of(&hash, sizeof hash));
+    }
+    if (!st && b->entries == 0) {
+        b->smallest_tag = tag;
+        st = set_key(b->env, &b->smallest, key);
+    }
+    if (!st)
+        st = block_add(b->env, &b->data, key, tag, value);
+    if (!st && new_key)
+        st = set_key(b->env, &b->largest, key);
+    if (st)
+        return st;
+    b->largest_tag = tag;
+    b->entries++;
+    return block_size(&b->data) >= b->options.block_size ? cut_block(b) : VAULT_OK;
+}
+
+static void put_footer(struct sst_builder *b, uint8_t *p, uint64_t filter, uint64_t filter_len,
+                       uint64_t index, uint64_t index_len)
+{
+    memset(p, 0, FORMAT_FOOTER);
+    store_u32(p + 4, FORMAT_TABLE_MAGIC);
+    store_u32(p + 8, FORMAT_VERSION);
+    store_u64(p + 16, b->number);
+    store_u64(p + 24, filter);
+    store_u32(p + 32, (uint32_t)filter_len);
+    store_u32(p + 36, (uint32_t)index_len);
+    store_u64(p + 40, index);
+    store_u64(p + 48, b->entries);
+    store_u64(p + 56, offset_now(b) + FORMAT_FOOTER);
+    store_u32(p, b->env->crc(0, p + 4, FORMAT_FOOTER - 4));
+}
+
+enum vault_status sst_finish(struct sst_builder *b, uint64_t *size)
+{
+    uint8_t footer[FORMAT_FOOTER];
+    uint64_t filter = 0;
+    uint64_t index = 0;
+    struct buffer bloom = {0};
+    struct bytes contents;
+    enum vault_status st = VAULT_OK;
+    enum vault_status closing = VAULT_OK;
+
+    must(b->entries > 0);
+    if (b->data.count)
+        st = cut_block(b);
+    filter = offset_now(b);
+    if (!st && b->hashes.len)
+        st = bloom_build(b->env, (const uint64_t *)(const void *)b->hashes.data,
+                         b->hashes.len / sizeof(uint64_t), b->options.bloom_bits_per_key, &bloom);
+    if (!st && bloom.len)
+        st = put_block(b, buffer_bytes(&bloom));
+    index = offset_now(b);
+    if (!st)
+        st = block_finish(b->env, &b->index, &contents);
+    if (st)
+        goto done;
+    must(contents.len <= UINT32_MAX && bloom.len <= UINT32_MAX);
+    st = put_block(b, contents);
+    if (st)
+        goto done;
+    put_footer(b, footer, filter, bloom.len, index, contents.len);
+    st = buffer_append(b->env, &b->pending, bytes_of(footer, sizeof footer));
+    if (!st)
+        st = write_pending(b);
+    if (!st)
+        st = os_sync(b->env, &b->file); /* S1 */
+done:
+    buffer_release(b->env, &bloom);
+    closing = os_close(b->env, &b->file);
+    if (!st && !closing)
+        *size = b->file.size;
+    return st ? st : closing;
+}
+
+uint64_t sst_size(const struct sst_builder *b)
+{
+    return offset_now(b) + block_size(&b->data) + block_size(&b->index) + FORMAT_FOOTER;
+}
+
+void sst_builder_release(struct sst_builder *b)
+{
+    if (!b->env)
+        return;
+    if (b->file.fd >= 0) {
+        enum vault_status ignored = os_close(b->env, &b->file); /* The table is given up. */
+
+        (void)ignored;
+    }
+    block_release(b->env, &b->data);
+    block_release(b->env, &b->index);
+    buffer_release(b->env, &b->pending);
+    buffer_release(b->env, &b->hashes);
+    buffer_release(b->env, &b->smallest);
+    buffer_release(b->env, &b->largest);
+}
+
+static enum vault_status corrupt(struct sst *t, uint64_t offset, const char *what)
+{
+    return env_fail(t->env, VAULT_CORRUPT, t->file.name, offset, 0, what);
+}
+
+/* Checks the block of `len` bytes and its trailer at p. */
+static enum vault_status check_block(struct sst *t, const uint8_t *p, size_t len, uint64_t offset)
+{
+    env_use(t->env, p + len + 1, 4);
+    if (!verify(t->env, bytes_of(p, len + 1), load_u32(p + len + 1)))
+        return corrupt(t, offset, "block checksum"); /* S2 */
+    env_use(t->env, p, len + 1);
+    if (p[len] != FORMAT_BLOCK_RAW)
+        return env_fail(t->env, VAULT_UNSUPPORTED, t->file.name, offset, 0, "block type");
+    return VAULT_OK;
+}
+
+static enum vault_status read_footer(struct sst *t, uint64_t *filter, uint64_t *filter_len,
+                                     uint64_t *index, uint64_t *index_len)
+{
+    uint8_t p[FORMAT_FOOTER];
+    uint64_t at = t->size - FORMAT_FOOTER;
+    uint64_t tail = 0;
+    size_t got = 0;
+    enum vault_status st = os_read(t->env, &t->file, at, p, sizeof p, &got);
+
+    if (st)
+        return st;
+    if (got < sizeof p)
+        return corrupt(t, at + got, "table is shorter than the manifest says");
+    env_use(t->env, p, sizeof p);
+    if (!verify(t->env, bytes_of(p + 4, sizeof p - 4), load_u32(p)))
+        return corrupt(t, at, "footer checksum");
+    if (load_u32(p + 4) != FORMAT_TABLE_MAGIC || load_u64(p + 16) != t->number ||
+        load_u64(p + 56) != t->size)
+        return corrupt(t, at, "footer of another table");
+    if (load_u32(p + 8) != FORMAT_VERSION)
+        return env_fail(t->env, VAULT_UNSUPPORTED, t->file.name, at + 8, 0,
+                        "unknown format version");
+    *filter = load_u64(p + 24);
+    *filter_len = load_u32(p + 32);
+    *index_len = load_u32(p + 36);
+    *index = load_u64(p + 40);
+    tail = *filter_len ? *filter_len + FORMAT_BLOCK_TRAILER : 0;
+    if (*filter > at || *index < *filter || *index > at || *index - *filter != tail ||
+        at - *index != *index_len + FORMAT_BLOCK_TRAILER)
+        return corrupt(t, at, "footer"); /* S3 */
+    return VAULT_OK;
+}
+
+enum vault_status sst_open(struct env *env, struct cache *cache, uint64_t number, uint64_t size,
+                           struct sst *t)
+{
+    char name[OS_NAME_MAX];
+    uint64_t filter = 0;
+    uint64_t filter_len = 0;
+    uint64_t index = 0;
+    uint64_t index_len = 0;
+    size_t got = 0;
+    enum vault_status st = VAULT_OK;
+
+    *t = (struct sst){
+        .env = env, .cache = cache, .file = OS_FILE_CLOSED, .number = number, .size = size};
+    format_name(FORMAT_TABLE, number, name);
+    if (size < FORMAT_FOOTER)
+        return env_fail(env, VAULT_CORRUPT, name, 0, 0, "table too small");
+    st = os_open(env, name, &t->file);
+    if (st == VAULT_NOT_FOUND)
+        st = env_fail(env, VAULT_CORRUPT, name, 0, 0, "table is missing");
+    if (!st)
+        st = read_footer(t, &filter, &filter_len, &index, &index_len);
+    if (st)
+        goto done;
+    t->data_end = filter;
+    t->tail_len = (size_t)(size - FORMAT_FOOTER - filter);
+    t->tail = alloc_get(env, t->tail_len);
+    if (!t->tail)
+        st = env_fail(env, VAULT_NO_MEMORY, name, filter, 0, "table index");
+    if (!st)
+        st = os_read(env, &t->file, filter, t->tail, t->tail_len, &got);
+    if (!st && got < t->tail_len)
+        st = corrupt(t, filter + got, "table is shorter than the manifest says");
+    if (!st && filter_len)
+        st = check_block(t, t->tail, (size_t)filter_len, filter);
+    if (!st)
+        st = check_block(t, t->tail + (index - filter), (size_t)index_len, index);
+    t->filter = bytes_of(t->tail, (size_t)filter_len);
+    t->index = bytes_of(t->tail + (index - filter), (size_t)index_len);
+done:
+    if (st)
+        sst_close(t);
+    return st;
+}
+
+void sst_close(struct sst *t)
+{
+    enum vault_status ignored = os_close(t->env, &t->file); /* Nothing was written. */
+
+    (void)ignored;
+    alloc_put(t->env, t->tail, t->tail_len);
+    t->tail = NULL;
+}
+
+/* The block an index entry points to, held. */
+static enum vault_status read_block(struct sst *t, struct bytes handle, struct cache_block **out)
+{
+    struct taker taker = taker_of(handle);
+    uint64_t offset = take_varint(&taker);
+    uint64_t len = take_varint(&taker);
+    struct cache_block *block = NULL;
+    size_t whole = 0;
+    size_t got = 0;
+    enum vault_status st = VAULT_OK;
+
+    if (taker.bad || offset > t->data_end || len > t->data_end - offset ||
+        t->data_end - offset - len < FORMAT_BLOCK_TRAILER)
+        return corrupt(t, offset, "index entry"); /* S3 */
+    block = cache_get(t->cache, t->number, offset);
+    if (block && block->len == len + FORMAT_BLOCK_TRAILER) {
+        *out = block;
+        return VAULT_OK;
+    }
+    cache_put(t->env, t->cache, block);
+    whole = (size_t)len + FORMAT_BLOCK_TRAILER;
+    block = cache_block_new(t->env, t->number, offset, whole);
+    if (!block)
+        return env_fail(t->env, VAULT_NO_MEMORY, t->file.name, offset, 0, "block");
+    st = os_read(t->env, &t->file, offset, block->data, whole, &got);
+    if (!st && got < whole)
+        st = corrupt(t, offset + got, "table is shorter than the manifest says");
+    if (!st)
+        st = check_block(t, block->data, (size_t)len, offset);
+    if (st) {
+        cache_put(t->env, t->cache, block);
+        return st;
+    }
+    cache_offer(t->env, t->cache, block);
+    *out = block;
+    return VAULT_OK;
+}
+
+static struct bytes block_contents(const struct cache_block *block)
+{
+    return bytes_of(block->data, block->len - FORMAT_BLOCK_TRAILER);
+}
+
+enum vault_status sst_get(struct sst *t, struct bytes key, uint64_t seq, bool *found, bool *put,
+                          struct bytes *value, struct cache_block **out)
+{
+    struct block_cursor at;
+    struct cache_block *block = NULL;
+    enum vault_status st = VAULT_OK;
+
+    *found = false;
+    if (t->filter.len && !bloom_may_hold(t->filter, bloom_hash(key)))
+        return VAULT_OK;
+    block_cursor_init(t->env, &at);
+    block_cursor_open(&at, t->file.name, t->data_end, t->index);
+    at.c.ops->seek(&at.c, key, tag_at(seq));
+    st = at.c.status;
+    if (st || !at.c.valid)
+        goto done;
+    st = read_block(t, at.c.value, &block);
+    if (st)
+        goto done;
+    block_cursor_open(&at, t->file.name, block->offset, block_contents(block));
+    at.c.ops->seek(&at.c, key, tag_at(seq));
+    st = at.c.status;
+    if (st || !at.c.valid || !bytes_equal(at.c.key, key))
+        goto done;
+    *found = true;
+    *put = (at.c.tag & CURSOR_PUT) != 0;
+    *value = at.c.value; /* into the block, not into the cursor */
+    *out = block;
+    block = NULL;
+done:
+    cache_put(t->env, t->cache, block);
+    block_cursor_release(&at);
+    return st;
+}
+
+struct sst_cursor {
+    struct cursor c;
+    struct sst *t;
+    struct cache_block *block; /* held: what `data` walks */
+    struct block_cursor index, data;
+};
+
+static void drop_block(struct sst_cursor *s)
+{
+    s->data.c.valid = false;
+    cache_put(s->t->env, s->t->cache, s->block);
+    s->block = NULL;
+}
+
+/* Opens the block the index shows. false: there is none, or a failure (kept in c.status). */
+static bool load_block(struct sst_cursor *s)
+{
+    drop_block(s);
+    if (s->index.c.status)
+        s->c.status = s->index.c.status;
+    if (s->c.status || !s->index.c.valid)
+        return false;
+    s->c.status = read_block(s->t, s->index.c.value, &s->block);
+    if (s->c.status)
+        return false;
+    block_cursor_open(&s->data, s->t->file.name, s->block->offset, block_contents(s->block));
+    return true;
+}
+
+static void show(struct sst_cursor *s)
+{
+    if (s->data.c.status && !s->c.status)
+        s->c.status = s->data.c.status;
+    s->c.valid = s->data.c.valid && !s->c.status;
+    if (!s->c.valid)
+        return;
+    s->c.key = s->data.c.key;
+    s->c.tag = s->data.c.tag;
+    s->c.value = s->data.c.value;
+}
+
+/* Where a block has no entry (left) in the direction of travel, goes to the next one that has. */
+static void skip_empty(struct sst_cursor *s, bool forward)
+{
+    while (!s->data.c.valid && !s->data.c.status && s->index.c.valid) {
+        if (forward)
+            s->index.c.ops->next(&s->index.c);
+        else
+            s->index.c.ops->prev(&s->index.c);
+        if (!load_block(s))
+            break;
+        if (forward)
+            s->data.c.ops->first(&s->data.c);
+        else
+            s->data.c.ops->last(&s->data.c);
+    }
+    show(s);
+}
+
+static void sst_first(struct cursor *c)
+{
+    struct sst_cursor *s = (struct sst_cursor *)c;
+
+    s->index.c.ops->first(&s->index.c);
+    if (load_block(s))
+        s->data.c.ops->first(&s->data.c);
+    skip_empty(s, true);
+}
+
+static void sst_last(struct cursor *c)
+{
+    struct sst_cursor *s = (struct sst_cursor *)c;
+
+    s->index.c.ops->last(&s->index.c);
+    if (load_block(s))
+        s->data.c.ops->last(&s->data.c);
+    skip_empty(s, false);
+}
+
+static void sst_seek(struct cursor *c, struct bytes key, uint64_t tag)
+{
+    struct sst_cursor *s = (struct sst_cursor *)c;
+
+    s->index.c.ops->seek(&s->index.c, key, tag);
+    if (load_block(s))
+        s->data.c.ops->seek(&s->data.c, key, tag);
+    skip_empty(s, true);
+}
+
+static void sst_next(struct cursor *c)
+{
+    struct sst_cursor *s = (struct sst_cursor *)c;
+
+    must(c->valid);
+    s->data.c.ops->next(&s->data.c);
+    if (s->data.c.valid)
+        show(s);
+    else
+        skip_empty(s, true);
+}
+
+static void sst_prev(struct cursor *c)
+{
+    struct sst_cursor *s = (struct sst_cursor *)c;
+
+    must(c->valid);
+    s->data.c.ops->prev(&s->data.c);
+    skip_empty(s, false);
+}
+
+static void sst_cursor_free(struct cursor *c)
+{
+    struct sst_cursor *s = (struct sst_cursor *)c;
+
+    drop_block(s);
+    block_cursor_release(&s->index);
+    block_cursor_release(&s->data);
+    alloc_put(s->t->env, s, sizeof *s);
+}
+
+static const struct cursor_ops sst_cursor_ops = {
+    sst_first, sst_last, sst_seek, sst_next, sst_prev, sst_cursor_free,
+};
+
+enum vault_status sst_cursor(struct sst *t, struct cursor **out)
+{
+    struct sst_cursor *s = alloc_get(t->env, sizeof *s);
+
+    if (!s)
+        return env_fail(t->env, VAULT_NO_MEMORY, t->file.name, 0, 0, "iterator");
+    *s = (struct sst_cursor){.c = {.ops = &sst_cursor_ops}, .t = t};
+    block_cursor_init(t->env, &s->index);
+    block_cursor_init(t->env, &s->data);
+    block_cursor_open(&s->index, t->file.name, t->data_end, t->index);
+    *out = &s->c;
+    return VAULT_OK;
+}

@@ -1,0 +1,67 @@
+/* sst.h: one sorted table file: the builder writes it once, the reader never changes it.
+ *
+ * Thread safety: an open reader may be used by many threads; builders and cursors by one each. */
+#ifndef ENGINE_SST_H
+#define ENGINE_SST_H
+
+#include "block.h"
+#include "bloom.h"
+#include "cache.h"
+
+struct sst_options {
+    size_t block_size;
+    unsigned restart_interval;
+    unsigned bloom_bits_per_key;
+};
+
+struct sst_builder {
+    struct env *env;
+    struct sst_options options;
+    struct os_file file;
+    uint64_t number;
+    struct block_builder data, index;
+    struct buffer pending; /* bytes not yet written */
+    struct buffer hashes;  /* uint64_t each, in memory order */
+    struct buffer smallest, largest;
+    uint64_t smallest_tag, largest_tag;
+    uint64_t entries;
+};
+
+/* Creates the file. Release the builder in every case. */
+MUST_USE enum vault_status sst_begin(struct env *env, struct sst_builder *b, uint64_t number,
+                                     const struct sst_options *options);
+/* Entries come in order (cursor.h). */
+MUST_USE enum vault_status sst_add(struct sst_builder *b, struct bytes key, uint64_t tag,
+                                   struct bytes value);
+/* Writes filter, index and footer, syncs and closes the file. Its directory entry is not durable.
+ */
+MUST_USE enum vault_status sst_finish(struct sst_builder *b, uint64_t *size);
+uint64_t sst_size(const struct sst_builder *b); /* of the file, as if finished now, roughly */
+/* Closes what is open. The file stays. */
+void sst_builder_release(struct sst_builder *b);
+
+struct sst {
+    struct env *env;
+    struct cache *cache;
+    struct os_file file;
+    uint64_t number, size;
+    uint64_t data_end; /* blocks lie before it */
+    uint8_t *tail;     /* filter and index, as read */
+    size_t tail_len;
+    struct bytes filter, index; /* views into tail */
+};
+
+/* `size` is what the manifest says; a shorter file is VAULT_CORRUPT. A missing one is, too. */
+MUST_USE enum vault_status sst_open(struct env *env, struct cache *cache, uint64_t number,
+                                    uint64_t size, struct sst *t);
+void sst_close(struct sst *t);
+
+/* The newest entry of `key` at `seq`. On `found`, *put says whether it is a value or a delete, and
+ * `block` holds the bytes of `value`: cache_put it. */
+MUST_USE enum vault_status sst_get(struct sst *t, struct bytes key, uint64_t seq, bool *found,
+                                   bool *put, struct bytes *value, struct cache_block **block);
+
+/* `t` is borrowed until the cursor is freed. */
+MUST_USE enum vault_status sst_cursor(struct sst *t, struct cursor **out);
+
+#endif

@@ -1,0 +1,645 @@
+/* vault.c: the public face: opening, writing, reading, snapshots.
+ *
+ * The life of a write: take `writing`; make room (rotate a memtable that is full); make sure there
+ * is a log; reserve memory; number it; write the record; sync if asked; insert; publish the
+ * sequence number under `lock`. Each step that can fail comes before anything is visible.
+ *
+ * P1  A write is acknowledged only after its record was handed to the kernel, and with `sync` only
+ *     after the log was synced (K30).
+ * P2  A write whose record or sync failed is neither acknowledged nor inserted; the handle keeps
+ * the failure and refuses all further writes (D5). It may still come back after a reopen: its bytes
+ *     may have reached the disk.
+ * P3  durable_seq moves only after a sync that succeeded, to what was written before it; or when a
+ *     flush or recovery has made a table durable.
+ * P4  A batch becomes visible by one change of last_seq (K51). A view takes its references and its
+ *     sequence number under one lock, and so does a snapshot its registration (K43). */
+#include <stdlib.h>
+#include "core.h"
+
+struct vault_batch {
+    struct buffer ops;
+    uint32_t count;
+    bool failed;    /* memory ran out: the batch is not whole */
+    struct env env; /* malloc; a batch belongs to no handle */
+};
+
+const char *vault_status_name(enum vault_status st)
+{
+    static const char *const names[] = {"OK",        "NOT_FOUND", "INVALID",    "IO",
+                                        "NO_SPACE",  "CORRUPT",   "DATA_LOSS",  "BUSY",
+                                        "NO_MEMORY", "EXISTS",    "UNSUPPORTED"};
+
+    return (size_t)st < sizeof names / sizeof names[0] ? names[st] : "?";
+}
+
+void vault_options_init(struct vault_options *options)
+{
+    *options = (struct vault_options){
+        .create_if_missing = true,
+        .background = VAULT_THREAD,
+        .write_buffer_size = (size_t)4 << 20,
+        .block_size = 4096,
+        .restart_interval = 16,
+        .table_size = (size_t)2 << 20,
+        .level0_tables = 4,
+        .level1_size = (uint64_t)10 << 20,
+        .level_multiplier = 10,
+        .bloom_bits_per_key = 10,
+        .block_cache_size = (size_t)8 << 20,
+        .read_chunk = (size_t)32 << 10,
+        .manifest_size = (uint64_t)1 << 20,
+    };
+}
+
+static bool options_valid(const struct vault_options *o)
+{
+    return (o->background == VAULT_THREAD || o->background == VAULT_INLINE) &&
+           o->write_buffer_size > 0 && o->write_buffer_size <= (size_t)4 << 30 &&
+           o->block_size > 0 && o->block_size <= (size_t)64 << 20 && o->restart_interval > 0 &&
+           o->table_size > 0 && o->level0_tables > 0 && o->level1_size > 0 &&
+           o->level_multiplier > 0 && o->bloom_bits_per_key <= 64 && o->read_chunk > 0 &&
+           o->read_chunk <= (size_t)64 << 20 && o->manifest_size > 0 &&
+           (!o->allocator || (o->allocator->alloc && o->allocator->free));
+}
+
+enum vault_status core_fail(struct vault *v, enum vault_status st)
+{
+    must(st != VAULT_OK);
+    thread_lock(&v->lock);
+    if (!v->failed) {
+        v->failed = st;
+        env_last(&v->env, &v->failure);
+    }
+    st = v->failed;
+    thread_wake(&v->done);
+    thread_wake(&v->work);
+    thread_unlock(&v->lock);
+    return st;
+}
+
+enum vault_status core_failed(struct vault *v)
+{
+    enum vault_status st = VAULT_OK;
+
+    thread_lock(&v->lock);
+    st = v->failed;
+    thread_unlock(&v->lock);
+    return st;
+}
+
+/* Frees everything but the memory of the vault itself, which may be partly set up. */
+static void dismantle(struct vault *v)
+{
+    if (v->wal.open)
+        wal_abandon(&v->env, &v->wal);
+    manifest_release(&v->manifest);
+    memtable_unref(&v->env, v->mem);
+    memtable_unref(&v->env, v->full);
+    version_unref(&v->tables, v->version);
+    tables_release(&v->tables);
+    cache_release(&v->env, &v->cache);
+    os_unlock(&v->env, &v->lock_file);
+    os_release_dir(&v->env);
+    thread_cond_release(&v->work);
+    thread_cond_release(&v->done);
+    thread_mutex_release(&v->lock);
+    thread_mutex_release(&v->writing);
+}
+
+static enum vault_status lock_directory(struct vault *v)
+{
+    enum vault_status st = os_lock(&v->env, FORMAT_NAME_LOCK, &v->lock_file);
+
+    if (st != VAULT_NOT_FOUND || !v->options.create_if_missing)
+        return st;
+    st = os_mkdir(&v->env);
+    return st ? st : os_lock(&v->env, FORMAT_NAME_LOCK, &v->lock_file);
+}
+
+static enum vault_status bring_up(struct vault *v)
+{
+    enum vault_status st = lock_directory(v);
+
+    if (!st)
+        st = core_recover(v);
+    if (!st)
+        st = memtable_new(&v->env, &v->mem);
+    if (st)
+        return st;
+    thread_lock(&v->env.error_lock);
+    v->env.last = (struct vault_error){0}; /* a CURRENT not found is no failure of this handle */
+    thread_unlock(&v->env.error_lock);
+    if (v->options.background == VAULT_THREAD && !thread_start(&v->maintainer, core_maintain, v))
+        st = env_fail(&v->env, VAULT_NO_MEMORY, "", 0, 0, "no thread");
+    return st;
+}
+
+static void set_error(struct vault_error *error, enum vault_status st)
+{
+    if (error)
+        *error = (struct vault_error){.status = st};
+}
+
+enum vault_status vault_open(const char *path, const struct vault_options *options,
+                             struct vault **out, struct vault_error *error)
+{
+    struct vault_options defaults;
+    struct env env;
+    struct vault *v = NULL;
+    enum vault_status st = VAULT_OK;
+
+    vault_options_init(&defaults);
+    if (!options)
+        options = &defaults;
+    if (!path || !out || !options_valid(options)) {
+        set_error(error, VAULT_INVALID);
+        return VAULT_INVALID;
+    }
+    st = env_init(&env, path, options->allocator, options->hooks);
+    v = st ? NULL : alloc_get(&env, sizeof *v);
+    if (!st && !v)
+        st = env_fail(&env, VAULT_NO_MEMORY, "", 0, 0, "handle");
+    if (st) {
+        if (error)
+            env_last(&env, error);
+        env_release(&env);
+        return st;
+    }
+    memset(v, 0, sizeof *v);
+    st = env_init(&v->env, path, options->allocator, options->hooks);
+    must(!st); /* it has passed above */
+    thread_mutex_release(&env.error_lock);
+    v->options = *options;
+    v->lock_file = OS_FILE_CLOSED;
+    cache_init(&v->cache, options->block_cache_size);
+    tables_init(&v->tables, &v->env, &v->cache);
+    manifest_init(&v->manifest, &v->env, &v->tables, options->manifest_size);
+    thread_mutex_init(&v->writing);
+    thread_mutex_init(&v->lock);
+    thread_cond_init(&v->work);
+    thread_cond_init(&v->done);
+    st = bring_up(v);
+    if (!st) {
+        *out = v;
+        return VAULT_OK;
+    }
+    if (error)
+        env_last(&v->env, error);
+    dismantle(v);
+    env_release(&v->env);
+    if (options->allocator)
+        options->allocator->free(options->allocator->ctx, v, sizeof *v);
+    else
+        free(v);
+    return st;
+}
+
+enum vault_status vault_close(struct vault *v)
+{
+    const struct vault_allocator *allocator = NULL;
+    enum vault_status st = VAULT_OK;
+    enum vault_status closing = VAULT_OK;
+
+    if (!v)
+        return VAULT_OK;
+    allocator = v->options.allocator;
+    thread_lock(&v->lock);
+    must(v->snapshots == NULL);
+    v->stopping = true;
+    thread_wake(&v->work);
+    thread_unlock(&v->lock);
+    thread_join(&v->maintainer);
+    st = v->failed;
+    if (!st && v->wal.open)
+        st = wal_finish(&v->env, &v->wal);
+    closing = manifest_close(&v->manifest);
+    st = st ? st : closing;
+    dismantle(v);
+    env_release(&v->env);
+    if (allocator)
+        allocator->free(allocator->ctx, v, sizeof *v);
+    else
+        free(v);
+    return st;
+}
+
+/* Writers are slowed to the pace of compaction when level 0 has grown far beyond its limit. */
+static void wait_for_level0(struct vault *v)
+{
+    thread_lock(&v->lock);
+    while (v->options.background == VAULT_THREAD && !v->failed && !v->compaction_paused &&
+           v->version->levels[0].count >= (size_t)v->options.level0_tables * 5)
+        thread_wait(&v->done, &v->lock);
+    thread_unlock(&v->lock);
+}
+
+/* Room in the memtable and a log to write to. `writing` is held. */
+static enum vault_status make_room(struct vault *v, size_t count, size_t bytes)
+{
+    struct record_origin origin;
+    enum vault_status st = core_failed(v);
+
+    if (!st && memtable_size(v->mem) >= v->options.write_buffer_size) {
+        wait_for_level0(v);
+        st = core_rotate(v);
+    }
+    if (!st)
+        st = memtable_reserve(&v->env, v->mem, count, bytes); /* T1 */
+    if (st || v->wal.open)
+        return st;
+    origin = v->chain;
+    thread_lock(&v->lock);
+    origin.manifest_number = v->manifest_number;
+    origin.manifest_synced = v->manifest_synced;
+    thread_unlock(&v->lock);
+    st = wal_create(&v->env, &v->wal, manifest_new_number(&v->manifest), &origin);
+    if (st == VAULT_NO_MEMORY)
+        return st;
+    return st ? core_fail(v, st) : VAULT_OK;
+}
+
+/* Writes the record that was begun and makes it visible. `writing` is held. */
+static enum vault_status write_record(struct vault *v, uint32_t count, bool sync, uint64_t *seq)
+{
+    uint64_t first = v->last_seq + 1;
+    struct bytes ops;
+    struct taker taker;
+    struct bytes key;
+    struct bytes value;
+    bool put = false;
+    uint64_t before = v->wal.out.file.size;
+    enum vault_status st = wal_append(&v->env, &v->wal, first, count, &ops);
+
+    if (!st && sync)
+        st = wal_sync(&v->env, &v->wal); /* P1 */
+    if (st)
+        return core_fail(v, st); /* P2 */
+    taker = taker_of(ops);
+    for (uint32_t i = 0; i < count; i++) {
+        bool good = ops_take(&taker, &put, &key, &value);
+
+        must(good); /* encoded by this process */
+        memtable_add(v->mem, first + i, put, key, value);
+    }
+    thread_lock(&v->lock);
+    v->last_seq = first + count - 1; /* P4 */
+    if (sync) {
+        v->durable_seq = v->last_seq; /* P3 */
+        v->log_syncs++;
+    }
+    v->log_bytes += v->wal.out.file.size - before;
+    thread_unlock(&v->lock);
+    if (seq)
+        *seq = v->last_seq;
+    return VAULT_OK;
+}
+
+static bool pair_valid(const void *key, size_t key_len, const void *value, size_t value_len)
+{
+    return key_len <= VAULT_KEY_MAX && value_len <= VAULT_VALUE_MAX && (key || !key_len) &&
+           (value || !value_len);
+}
+
+static enum vault_status write_one(struct vault *v, bool put, struct bytes key, struct bytes value,
+                                   bool sync, uint64_t *seq)
+{
+    size_t size = ops_size(put, key.len, value.len);
+    struct buffer *ops = NULL;
+    enum vault_status st = VAULT_OK;
+
+    thread_lock(&v->writing);
+    st = make_room(v, 1, size);
+    if (!st)
+        st = wal_begin(&v->env, &v->wal, size, &ops);
+    if (!st) {
+        ops_encode(ops, put, key, value);
+        st = write_record(v, 1, sync, seq);
+    }
+    thread_unlock(&v->writing);
+    return st;
+}
+
+enum vault_status vault_put(struct vault *v, const void *key, size_t key_len, const void *value,
+                            size_t value_len, bool sync, uint64_t *seq)
+{
+    if (!v || !pair_valid(key, key_len, value, value_len))
+        return VAULT_INVALID;
+    return write_one(v, true, bytes_of(key, key_len), bytes_of(value, value_len), sync, seq);
+}
+
+enum vault_status vault_delete(struct vault *v, const void *key, size_t key_len, bool sync,
+                               uint64_t *seq)
+{
+    if (!v || !pair_valid(key, key_len, NULL, 0))
+        return VAULT_INVALID;
+    return write_one(v, false, bytes_of(key, key_len), bytes_of(NULL, 0), sync, seq);
+}
+
+struct vault_batch *vault_batch_new(void)
+{
+    struct vault_batch *batch = calloc(1, sizeof *batch);
+
+    if (!batch)
+        return NULL;
+    if (env_init(&batch->env, "batch", NULL, NULL)) {
+        free(batch);
+        return NULL;
+    }
+    return batch;
+}
+
+void vault_batch_free(struct vault_batch *batch)
+{
+    if (!batch)
+        return;
+    buffer_release(&batch->env, &batch->ops);
+    env_release(&batch->env);
+    free(batch);
+}
+
+void vault_batch_clear(struct vault_batch *batch)
+{
+    batch->ops.len = 0;
+    batch->count = 0;
+    batch->failed = false;
+}
+
+static enum vault_status batch_add(struct vault_batch *batch, bool put, struct bytes key,
+                                   struct bytes value)
+{
+    size_t size = ops_size(put, key.len, value.len);
+    enum vault_status st = VAULT_OK;
+
+    if (batch->ops.len + size > FORMAT_RECORD_MAX || batch->count == UINT32_MAX)
+        return VAULT_INVALID;
+    st = buffer_reserve(&batch->env, &batch->ops, size);
+    if (st) {
+        batch->failed = true; /* The write will refuse it: half a batch is none. */
+        return st;
+    }
+    ops_encode(&batch->ops, put, key, value);
+    batch->count++;
+    return VAULT_OK;
+}
+
+enum vault_status vault_batch_put(struct vault_batch *batch, const void *key, size_t key_len,
+                                  const void *value, size_t value_len)
+{
+    if (!batch || !pair_valid(key, key_len, value, value_len))
+        return VAULT_INVALID;
+    return batch_add(batch, true, bytes_of(key, key_len), bytes_of(value, value_len));
+}
+
+enum vault_status vault_batch_delete(struct vault_batch *batch, const void *key, size_t key_len)
+{
+    if (!batch || !pair_valid(key, key_len, NULL, 0))
+        return VAULT_INVALID;
+    return batch_add(batch, false, bytes_of(key, key_len), bytes_of(NULL, 0));
+}
+
+size_t vault_batch_count(const struct vault_batch *batch)
+{
+    return batch->count;
+}
+
+enum vault_status vault_write(struct vault *v, const struct vault_batch *batch, bool sync,
+                              uint64_t *seq)
+{
+    struct buffer *ops = NULL;
+    enum vault_status st = VAULT_OK;
+
+    if (!v || !batch)
+        return VAULT_INVALID;
+    if (batch->failed)
+        return VAULT_NO_MEMORY;
+    if (!batch->count) {
+        st = sync ? vault_sync(v) : core_failed(v);
+        if (!st && seq)
+            *seq = vault_last_seq(v);
+        return st;
+    }
+    thread_lock(&v->writing);
+    st = make_room(v, batch->count, batch->ops.len);
+    if (!st)
+        st = wal_begin(&v->env, &v->wal, batch->ops.len, &ops);
+    if (!st) {
+        buffer_put(ops, buffer_bytes(&batch->ops));
+        st = write_record(v, batch->count, sync, seq);
+    }
+    thread_unlock(&v->writing);
+    return st;
+}
+
+enum vault_status vault_sync(struct vault *v)
+{
+    enum vault_status st = VAULT_OK;
+
+    if (!v)
+        return VAULT_INVALID;
+    thread_lock(&v->writing);
+    st = core_failed(v);
+    /* Without a log everything is in tables or in a log that was synced at rotation (W2). */
+    if (!st && v->wal.open && v->wal.out.synced < v->wal.out.file.size) {
+        st = wal_sync(&v->env, &v->wal);
+        if (st)
+            st = core_fail(v, st);
+        thread_lock(&v->lock);
+        if (!st)
+            v->durable_seq = v->last_seq; /* P3 */
+        v->log_syncs++;
+        thread_unlock(&v->lock);
+    }
+    thread_unlock(&v->writing);
+    return st;
+}
+
+void core_view_get(struct vault *v, const struct vault_snapshot *snapshot, struct core_view *view)
+{
+    thread_lock(&v->lock); /* P4 */
+    *view = (struct core_view){v->mem, v->full, v->version, snapshot ? snapshot->seq : v->last_seq};
+    memtable_ref(view->mem);
+    if (view->full)
+        memtable_ref(view->full);
+    version_ref(view->version);
+    thread_unlock(&v->lock);
+}
+
+void core_view_put(struct vault *v, struct core_view *view)
+{
+    memtable_unref(&v->env, view->mem);
+    memtable_unref(&v->env, view->full);
+    version_unref(&v->tables, view->version);
+}
+
+enum vault_status vault_get(struct vault *v, const struct vault_snapshot *snapshot,
+                            const void *key_data, size_t key_len, void **value, size_t *value_len)
+{
+    struct bytes key = bytes_of(key_data, key_len);
+    struct core_view view;
+    struct cache_block *block = NULL;
+    struct bytes got = {NULL, 0};
+    bool found = false;
+    bool put = false;
+    enum vault_status st = VAULT_OK;
+
+    if (!v || !value || !value_len || !pair_valid(key_data, key_len, NULL, 0))
+        return VAULT_INVALID;
+    core_view_get(v, snapshot, &view);
+    found = memtable_get(view.mem, key, view.seq, &put, &got);
+    if (!found && view.full)
+        found = memtable_get(view.full, key, view.seq, &put, &got);
+    if (!found) /* K22: a delete that was found ends the search */
+        st = version_get(&v->tables, view.version, key, view.seq, &found, &put, &got, &block);
+    if (!st && (!found || !put))
+        st = VAULT_NOT_FOUND;
+    if (!st) {
+        void *copy = alloc_get(&v->env, got.len ? got.len : 1);
+
+        if (copy) {
+            if (got.len)
+                memcpy(copy, got.data, got.len); /* K29: while the block is held */
+            *value = copy;
+            *value_len = got.len;
+        } else {
+            st = env_fail(&v->env, VAULT_NO_MEMORY, "", 0, 0, "value");
+        }
+    }
+    cache_put(&v->env, &v->cache, block);
+    core_view_put(v, &view);
+    return st;
+}
+
+void vault_value_free(struct vault *v, void *value, size_t value_len)
+{
+    alloc_put(&v->env, value, value_len ? value_len : 1);
+}
+
+enum vault_status vault_snapshot_new(struct vault *v, struct vault_snapshot **out)
+{
+    struct vault_snapshot *s = NULL;
+
+    if (!v || !out)
+        return VAULT_INVALID;
+    s = alloc_get(&v->env, sizeof *s);
+    if (!s)
+        return env_fail(&v->env, VAULT_NO_MEMORY, "", 0, 0, "snapshot");
+    *s = (struct vault_snapshot){0};
+    thread_lock(&v->lock); /* P4 */
+    s->seq = v->last_seq;
+    s->prev = v->newest_snapshot;
+    if (s->prev)
+        s->prev->next = s;
+    else
+        v->snapshots = s;
+    v->newest_snapshot = s;
+    thread_unlock(&v->lock);
+    *out = s;
+    return VAULT_OK;
+}
+
+void vault_snapshot_release(struct vault *v, struct vault_snapshot *s)
+{
+    if (!s)
+        return;
+    thread_lock(&v->lock);
+    if (s->prev)
+        s->prev->next = s->next;
+    else
+        v->snapshots = s->next;
+    if (s->next)
+        s->next->prev = s->prev;
+    else
+        v->newest_snapshot = s->prev;
+    thread_unlock(&v->lock);
+    alloc_put(&v->env, s, sizeof *s);
+}
+
+enum vault_status vault_flush(struct vault *v)
+{
+    enum vault_status st = VAULT_OK;
+
+    if (!v)
+        return VAULT_INVALID;
+    thread_lock(&v->writing);
+    st = core_rotate(v);
+    if (!st)
+        st = core_settle(v);
+    thread_unlock(&v->writing);
+    return st;
+}
+
+enum vault_status vault_compact_range(struct vault *v, const void *begin, size_t begin_len,
+                                      const void *end, size_t end_len)
+{
+    struct bytes low = bytes_of(begin, begin_len);
+    struct bytes high = bytes_of(end, end_len);
+    struct core_manual manual = {begin ? &low : NULL, end ? &high : NULL, false, VAULT_OK};
+    enum vault_status st = VAULT_OK;
+
+    if (!v)
+        return VAULT_INVALID;
+    st = vault_flush(v);
+    if (st)
+        return st;
+    if (v->options.background == VAULT_INLINE) {
+        thread_lock(&v->writing);
+        st = core_compact_manual(v, manual.begin, manual.end);
+        thread_unlock(&v->writing);
+        return st;
+    }
+    thread_lock(&v->lock);
+    while (v->manual)
+        thread_wait(&v->done, &v->lock);
+    v->manual = &manual;
+    thread_wake(&v->work);
+    while (!manual.done)
+        thread_wait(&v->done, &v->lock);
+    thread_unlock(&v->lock);
+    return manual.status;
+}
+
+uint64_t vault_last_seq(struct vault *v)
+{
+    uint64_t seq = 0;
+
+    thread_lock(&v->lock);
+    seq = v->last_seq;
+    thread_unlock(&v->lock);
+    return seq;
+}
+
+uint64_t vault_durable_seq(struct vault *v)
+{
+    uint64_t seq = 0;
+
+    thread_lock(&v->lock);
+    seq = v->durable_seq;
+    thread_unlock(&v->lock);
+    return seq;
+}
+
+void vault_last_error(struct vault *v, struct vault_error *error)
+{
+    env_last(&v->env, error);
+}
+
+void vault_get_stats(struct vault *v, struct vault_stats *stats)
+{
+    *stats = (struct vault_stats){0};
+    thread_lock(&v->lock);
+    for (unsigned i = 0; i < VAULT_LEVELS; i++) {
+        stats->tables[i] = (unsigned)v->version->levels[i].count;
+        stats->bytes[i] = v->version->levels[i].bytes;
+    }
+    stats->flushes = v->flushes;
+    stats->compactions = v->compactions;
+    stats->log_syncs = v->log_syncs;
+    stats->log_bytes = v->log_bytes;
+    thread_unlock(&v->lock);
+    stats->table_bytes_written = atomic_get(&v->table_bytes);
+    thread_lock(&v->cache.lock);
+    stats->cache_hits = v->cache.hits;
+    stats->cache_misses = v->cache.misses;
+    thread_unlock(&v->cache.lock);
+    stats->memory = atomic_get(&v->env.memory);
+}

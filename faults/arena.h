@@ -1,0 +1,22 @@
+/* arena.h: memory that is given back all at once. Chunks are kept over a clear, so a disk that is
+ * rebooted a million times asks the system for memory a few times. Not thread safe. */
+#ifndef FAULTS_ARENA_H
+#define FAULTS_ARENA_H
+
+#include <stddef.h>
+
+struct arena_chunk;
+
+struct arena {
+    struct arena_chunk *first, *current;
+    size_t used; /* bytes of the current chunk */
+};
+
+/* Zeroed is initialised. Memory is aligned to 16 bytes and not zeroed; never NULL. */
+void *arena_alloc(struct arena *arena, size_t size);
+void *arena_zeroed(struct arena *arena, size_t size);
+char *arena_text(struct arena *arena, const char *text, size_t len);
+void arena_clear(struct arena *arena);
+void arena_release(struct arena *arena);
+
+#endif

@@ -1,0 +1,271 @@
+/* count.c: how many legal sets agree with what is decided: the down-sets of the partial order on
+ * the open items, exactly, in big integers.
+ *
+ * Connected components multiply. A component that is a chain of n has n + 1 down-sets. Otherwise
+ * branch on the item with most relations: kept, with all that it needs, or lost, with all that
+ * needs it; what is left of each branch is smaller and mostly falls apart. Components seen before
+ * are remembered, also from one leaf of a search to the next. */
+#include "inner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "base/check.h"
+
+#define ITEMS_MAX  4096u
+#define TABLE_SIZE 65536u
+
+struct memo {
+    struct memo *next;
+    mpz_t count;
+    uint64_t set[];
+};
+
+struct counter {
+    uint32_t n, words;
+    uint64_t *ancestors, *descendants; /* per item, itself left out */
+    struct memo *table[TABLE_SIZE];
+    size_t memos, limit;
+};
+
+static bool has(const uint64_t *set, uint32_t i)
+{
+    return set[i / 64] >> (i % 64) & 1;
+}
+
+static void add(uint64_t *set, uint32_t i)
+{
+    set[i / 64] |= (uint64_t)1 << (i % 64);
+}
+
+static uint32_t size_of(const uint64_t *a, const uint64_t *b, uint32_t words)
+{
+    uint32_t n = 0;
+
+    for (uint32_t w = 0; w < words; w++)
+        n += (uint32_t)__builtin_popcountll(a[w] & b[w]);
+    return n;
+}
+
+static void counter_clear(struct counter *counter)
+{
+    for (uint32_t i = 0; i < TABLE_SIZE; i++)
+        while (counter->table[i]) {
+            struct memo *memo = counter->table[i];
+
+            counter->table[i] = memo->next;
+            mpz_clear(memo->count);
+            free(memo);
+        }
+    counter->memos = 0;
+}
+
+void counter_free(struct counter *counter)
+{
+    if (counter == NULL)
+        return;
+    counter_clear(counter);
+    free(counter->ancestors);
+    free(counter->descendants);
+    free(counter);
+}
+
+/* Items are in issue order and edges point back, so one pass each way closes them. */
+static struct counter *counter_new(const struct pc_image *image)
+{
+    struct counter *counter = calloc(1, sizeof *counter);
+    uint32_t n = image->item_count, words = (n + 63) / 64;
+
+    must(counter != NULL);
+    counter->n = n;
+    counter->words = words;
+    counter->ancestors = calloc((size_t)n * words + 1, sizeof(uint64_t));
+    counter->descendants = calloc((size_t)n * words + 1, sizeof(uint64_t));
+    must(counter->ancestors != NULL && counter->descendants != NULL);
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t e = image->before_at[i]; e < image->before_at[i + 1]; e++) {
+            uint32_t b = image->before[e];
+
+            add(counter->ancestors + (size_t)i * words, b);
+            for (uint32_t w = 0; w < words; w++)
+                counter->ancestors[(size_t)i * words + w] |=
+                    counter->ancestors[(size_t)b * words + w];
+        }
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t j = 0; j < i; j++)
+            if (has(counter->ancestors + (size_t)i * words, j))
+                add(counter->descendants + (size_t)j * words, i);
+    return counter;
+}
+
+static const uint64_t *anc(const struct counter *counter, uint32_t i)
+{
+    return counter->ancestors + (size_t)i * counter->words;
+}
+
+static const uint64_t *desc(const struct counter *counter, uint32_t i)
+{
+    return counter->descendants + (size_t)i * counter->words;
+}
+
+static uint32_t first_of(const uint64_t *set, uint32_t words)
+{
+    for (uint32_t w = 0; w < words; w++)
+        if (set[w])
+            return w * 64 + (uint32_t)__builtin_ctzll(set[w]);
+    return NONE;
+}
+
+/* Moves the component of `start` from `set` to `out`. */
+static void take_component(const struct counter *counter, uint64_t *set, uint32_t start,
+                           uint64_t *out, uint64_t *todo)
+{
+    uint32_t words = counter->words, i;
+
+    memset(out, 0, words * sizeof *out);
+    memset(todo, 0, words * sizeof *todo);
+    add(todo, start);
+    while ((i = first_of(todo, words)) != NONE) {
+        add(out, i);
+        for (uint32_t w = 0; w < words; w++)
+            todo[w] |= (anc(counter, i)[w] | desc(counter, i)[w]) & set[w];
+        for (uint32_t w = 0; w < words; w++)
+            todo[w] &= ~out[w];
+    }
+    for (uint32_t w = 0; w < words; w++)
+        set[w] &= ~out[w];
+}
+
+static bool count_set(struct counter *counter, const uint64_t *set, mpz_t out);
+
+static struct memo **memo_slot(struct counter *counter, const uint64_t *set)
+{
+    size_t bytes = counter->words * sizeof *set;
+    struct memo **slot = &counter->table[XXH3_64bits(set, bytes) % TABLE_SIZE];
+
+    while (*slot && memcmp((*slot)->set, set, bytes) != 0)
+        slot = &(*slot)->next;
+    return slot;
+}
+
+/* The item with most relations within the component; *chain when all are related to all. */
+static uint32_t pivot_of(const struct counter *counter, const uint64_t *set, bool *chain)
+{
+    uint32_t words = counter->words, size = size_of(set, set, words), best = NONE, most = 0;
+
+    *chain = true;
+    for (uint32_t i = 0; i < counter->n; i++) {
+        uint32_t relations;
+
+        if (!has(set, i))
+            continue;
+        relations = size_of(anc(counter, i), set, words) + size_of(desc(counter, i), set, words);
+        if (relations + 1 != size)
+            *chain = false;
+        if (best == NONE || relations > most) {
+            best = i;
+            most = relations;
+        }
+    }
+    return best;
+}
+
+static bool count_component(struct counter *counter, const uint64_t *set, mpz_t out)
+{
+    uint32_t words = counter->words, pivot;
+    struct memo **slot, *memo;
+    uint64_t *rest;
+    mpz_t lost;
+    bool chain, ok;
+
+    pivot = pivot_of(counter, set, &chain);
+    if (chain) {
+        mpz_set_ui(out, size_of(set, set, words) + 1);
+        return true;
+    }
+    slot = memo_slot(counter, set);
+    if (*slot) {
+        mpz_set(out, (*slot)->count);
+        return true;
+    }
+    if (counter->memos >= counter->limit)
+        return false;
+    counter->memos++;
+    rest = malloc(words * sizeof *rest);
+    must(rest != NULL);
+    mpz_init(lost);
+    for (uint32_t w = 0; w < words; w++)
+        rest[w] = set[w] & ~anc(counter, pivot)[w];
+    rest[pivot / 64] &= ~((uint64_t)1 << (pivot % 64));
+    ok = count_set(counter, rest, out);
+    for (uint32_t w = 0; w < words; w++)
+        rest[w] = set[w] & ~desc(counter, pivot)[w];
+    rest[pivot / 64] &= ~((uint64_t)1 << (pivot % 64));
+    ok = ok && count_set(counter, rest, lost);
+    if (ok) {
+        mpz_add(out, out, lost);
+        memo = malloc(sizeof *memo + words * sizeof *set);
+        must(memo != NULL);
+        memcpy(memo->set, set, words * sizeof *set);
+        mpz_init_set(memo->count, out);
+        slot = memo_slot(counter, set); /* the table has grown meanwhile */
+        memo->next = *slot;
+        *slot = memo;
+    }
+    mpz_clear(lost);
+    free(rest);
+    return ok;
+}
+
+static bool count_set(struct counter *counter, const uint64_t *set, mpz_t out)
+{
+    uint32_t words = counter->words, i;
+    uint64_t *left = malloc(3 * words * sizeof *left + 1), *component = left + words;
+    bool ok = true;
+    mpz_t factor;
+
+    must(left != NULL);
+    memcpy(left, set, words * sizeof *left);
+    mpz_init(factor);
+    mpz_set_ui(out, 1);
+    while (ok && (i = first_of(left, words)) != NONE) {
+        take_component(counter, left, i, component, left + 2 * words);
+        ok = count_component(counter, component, factor);
+        if (ok)
+            mpz_mul(out, out, factor);
+    }
+    mpz_clear(factor);
+    free(left);
+    return ok;
+}
+
+bool pc_image_count(struct pc_image *image, size_t limit, mpz_t count)
+{
+    uint64_t *open;
+    mpz_t result;
+    bool ok;
+
+    if (image->item_count > ITEMS_MAX)
+        return false;
+    if (image->item_count == 0) {
+        mpz_set_ui(count, 1);
+        return true;
+    }
+    if (image->counter == NULL)
+        image->counter = counter_new(image);
+    image->counter->limit = limit;
+    open = calloc(image->counter->words, sizeof *open);
+    must(open != NULL);
+    for (uint32_t i = 0; i < image->item_count; i++)
+        if (image->state[image->items[i]] == NODE_OPEN)
+            add(open, i);
+    mpz_init(result);
+    ok = count_set(image->counter, open, result);
+    if (ok)
+        mpz_set(count, result);
+    mpz_clear(result);
+    free(open);
+    return ok;
+}

@@ -1,0 +1,998 @@
+/* disk.c: a running disk: boot, the volatile view of files, and how calls on content crack into
+ * micro-ops. Names are in names.c, what a power cut leaves in image.c.
+ *
+ * Cracking, by model (rules: log.h; the reasons and sources: README.md).
+ *   D  data of one unit: the content of the whole unit in the volatile view after the call
+ *   Z  the size grows;  T  the size is set;  M  a block is mapped
+ *   C1 A write issues, per unit, ascending: D, then Z where it ends beyond the size so far. In
+ *      journalled models Z and M are per block, M after the D of the block.
+ *   C2 steps models issue D and Z of a unit as one node; all else of a call is one node.
+ *   C3 D needs the D before it on the same unit (journalled: of the same incarnation).
+ *   C4 Z and T: without a journal in issue order per file. With one: T is in the journal chain, Z
+ *      and M need the newest journal node before them; M also the D of its write in the block.
+ *   C5 A gap or an extension is explicit zeros without a journal, and a hole with one.
+ *   C6 A D that would write what the unit holds already, and is not lost, is left out. */
+#include "inner.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "base/check.h"
+
+#define FILE_SIZE_MAX ((uint64_t)1 << 30)
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- boot ---- */
+
+static void view_clear(struct pc_disk *disk)
+{
+    for (uint32_t i = 0; i < disk->inode_count; i++)
+        disk->inodes[i] = NULL;
+    arena_clear(&disk->arena);
+    log_clear(&disk->log);
+    disk->fault_count = 0;
+    disk->mark = disk->steps = 0;
+    disk->step_limit = UINT64_MAX;
+}
+
+static void set_config(struct pc_disk *disk, const struct pc_disk_config *config)
+{
+    disk->config = *config;
+    disk->rules = &model_rules[config->model];
+    must(disk->rules->simulated);
+    must(config->unit > 0);
+    must((config->unit & (config->unit - 1)) == 0);
+    must(config->unit <= sizeof disk->scratch);
+    if (config->block == 0)
+        disk->config.block = config->unit > 4096 ? config->unit : 4096;
+    must(disk->config.block % config->unit == 0);
+}
+
+static struct pc_disk *disk_alloc(const struct pc_disk_config *config)
+{
+    struct pc_disk *disk = calloc(1, sizeof *disk);
+
+    must(disk != NULL);
+    set_config(disk, config);
+    view_clear(disk);
+    return disk;
+}
+
+static void inode_numbers(struct pc_disk *disk, uint32_t count)
+{
+    if (count > disk->inode_room) {
+        uint32_t room = disk->inode_room ? disk->inode_room : 64;
+
+        while (room < count)
+            room *= 2;
+        disk->inodes = realloc(disk->inodes, room * sizeof *disk->inodes);
+        must(disk->inodes != NULL);
+        disk->inode_room = room;
+    }
+    for (uint32_t i = disk->inode_count; i < count; i++)
+        disk->inodes[i] = NULL;
+    disk->inode_count = count;
+}
+
+struct pc_disk *pc_disk_new(const struct pc_disk_config *config)
+{
+    struct pc_disk *disk = disk_alloc(config);
+
+    disk->base = calloc(1, sizeof *disk->base);
+    must(disk->base != NULL);
+    tree_init_empty(disk->base);
+    inode_numbers(disk, DISK_ROOT + 1);
+    return disk;
+}
+
+static void free_base(struct pc_disk *disk)
+{
+    if (disk->base) {
+        tree_release(disk->base);
+        free(disk->base);
+        disk->base = NULL;
+    }
+}
+
+void pc_disk_free(struct pc_disk *disk)
+{
+    if (disk == NULL)
+        return;
+    free_base(disk);
+    arena_release(&disk->arena);
+    log_release(&disk->log);
+    free(disk->inodes);
+    free(disk);
+}
+
+static void put_on(struct pc_disk *disk, struct pc_image *image)
+{
+    must(image->disk != disk);
+    disk->image = image;
+    disk->hard_links = image->disk->hard_links;
+    disk->inode_count = 0;
+    inode_numbers(disk, image->disk->inode_count);
+}
+
+struct pc_disk *pc_disk_boot(struct pc_image *image)
+{
+    struct pc_disk *disk = disk_alloc(&image->disk->config);
+
+    put_on(disk, image);
+    return disk;
+}
+
+void pc_disk_reboot(struct pc_disk *disk, struct pc_image *image)
+{
+    view_clear(disk);
+    free_base(disk);
+    set_config(disk, &image->disk->config);
+    put_on(disk, image);
+}
+
+const struct pc_disk_config *pc_disk_get_config(const struct pc_disk *disk)
+{
+    return &disk->config;
+}
+
+/* ---- the log, as others see it ---- */
+
+size_t pc_disk_call_count(const struct pc_disk *disk)
+{
+    return disk->log.call_count;
+}
+
+const struct pc_call *pc_disk_call(const struct pc_disk *disk, size_t index)
+{
+    must(index < disk->log.call_count);
+    return &disk->log.calls[index];
+}
+
+void pc_disk_mark(struct pc_disk *disk, uint64_t mark)
+{
+    disk->mark = mark;
+}
+
+uint64_t pc_disk_steps(const struct pc_disk *disk)
+{
+    return disk->steps;
+}
+
+void pc_disk_step_limit(struct pc_disk *disk, uint64_t limit, void (*exceeded)(void *), void *ctx)
+{
+    disk->step_limit = limit;
+    disk->step_exceeded = exceeded;
+    disk->step_ctx = ctx;
+}
+
+uint64_t pc_disk_hash(const struct pc_disk *disk)
+{
+    return disk->log.hash;
+}
+
+bool pc_disk_is_frontier(const struct pc_disk *disk, size_t k)
+{
+    const struct pc_call *next;
+
+    if (k >= disk->log.call_count || disk->config.model == PC_PROCESS_KILL)
+        return true;
+    next = &disk->log.calls[k];
+    switch (next->kind) {
+    case PC_CALL_FSYNC:
+    case PC_CALL_FDATASYNC:
+    case PC_CALL_SYNC:
+    case PC_CALL_MSYNC:
+        return !(next->flags & PC_CALL_LIED);
+    default:
+        return (next->flags & PC_CALL_DSYNC) != 0;
+    }
+}
+
+void disk_step(struct pc_disk *disk)
+{
+    if (++disk->steps > disk->step_limit && disk->step_exceeded) {
+        void (*exceeded)(void *) = disk->step_exceeded;
+
+        disk->step_exceeded = NULL;
+        exceeded(disk->step_ctx);
+    }
+}
+
+uint32_t disk_call(struct pc_disk *disk, const struct pc_call *call)
+{
+    struct pc_call copy = *call;
+
+    copy.mark = disk->mark;
+    if (copy.to == NULL)
+        copy.to = "";
+    disk_step(disk);
+    return log_call(&disk->log, &copy);
+}
+
+/* ---- the volatile view ---- */
+
+struct inode *disk_new_inode(struct pc_disk *disk, enum disk_kind kind, uint32_t parent,
+                             const char *path)
+{
+    struct inode *inode = arena_zeroed(&disk->arena, sizeof *inode);
+
+    inode_numbers(disk, disk->inode_count + 1);
+    inode->ino = disk->inode_count - 1;
+    inode->kind = kind;
+    inode->parent = parent;
+    inode->path = path;
+    inode->links = 1;
+    inode->size_loaded = inode->listed = true;
+    inode->last_size = inode->last_order = NONE;
+    disk->inodes[inode->ino] = inode;
+    return inode;
+}
+
+struct inode *disk_inode(struct pc_disk *disk, uint32_t ino)
+{
+    struct inode *inode;
+
+    must(ino < disk->inode_count);
+    if (disk->inodes[ino])
+        return disk->inodes[ino];
+    inode = arena_zeroed(&disk->arena, sizeof *inode);
+    inode->ino = ino;
+    inode->links = 1;
+    inode->last_size = inode->last_order = NONE;
+    if (disk->image) {
+        inode->kind = image_kind(disk->image, ino);
+        inode->path = image_path(disk->image, ino);
+        inode->parent = DISK_ROOT;
+    } else {
+        const struct tree_inode *base = tree_inode(disk->base, ino);
+
+        must(base != NULL);
+        inode->kind = base->kind;
+        inode->path = base->path;
+        inode->parent = base->parent;
+    }
+    inode->path = arena_text(&disk->arena, inode->path, strlen(inode->path));
+    disk->inodes[ino] = inode;
+    return inode;
+}
+
+void disk_load_size(struct pc_disk *disk, struct inode *inode)
+{
+    if (inode->size_loaded)
+        return;
+    inode->size_loaded = true;
+    if (disk->image)
+        inode->size = image_size(disk->image, inode->ino);
+    else
+        inode->size = tree_inode(disk->base, inode->ino)->size;
+}
+
+static struct unit *unit_slot(struct pc_disk *disk, struct inode *inode, uint32_t index)
+{
+    if (index >= inode->unit_room) {
+        uint32_t room = inode->unit_room ? inode->unit_room * 2 : 8;
+        struct unit *units;
+
+        while (room <= index)
+            room *= 2;
+        units = arena_zeroed(&disk->arena, room * sizeof *units);
+        if (inode->unit_room)
+            memcpy(units, inode->units, inode->unit_room * sizeof *units);
+        for (uint32_t i = inode->unit_room; i < room; i++)
+            units[i].last = NONE;
+        inode->units = units;
+        inode->unit_room = room;
+    }
+    return &inode->units[index];
+}
+
+static bool exists_below(const struct pc_disk *disk, const struct inode *inode)
+{
+    if (disk->image)
+        return inode->ino < disk->image->disk->inode_count;
+    return tree_inode(disk->base, inode->ino) != NULL;
+}
+
+struct unit *disk_unit(struct pc_disk *disk, struct inode *inode, uint32_t index)
+{
+    struct unit *unit = unit_slot(disk, inode, index);
+
+    if (unit->loaded)
+        return unit;
+    unit->loaded = true;
+    if (!exists_below(disk, inode))
+        return unit;
+    if (disk->image) {
+        unit->content = image_unit(disk->image, inode->ino, index, &disk->arena);
+    } else {
+        const struct tree_inode *base = tree_inode(disk->base, inode->ino);
+
+        unit->content = index < base->unit_count ? base->units[index] : NULL;
+    }
+    return unit;
+}
+
+static struct place *place_of(struct pc_disk *disk, struct inode *inode, uint32_t index)
+{
+    struct place *place;
+
+    if (index >= inode->place_room) {
+        uint32_t room = inode->place_room ? inode->place_room * 2 : 4;
+        struct place *places;
+
+        while (room <= index)
+            room *= 2;
+        places = arena_zeroed(&disk->arena, room * sizeof *places);
+        if (inode->place_room)
+            memcpy(places, inode->places, inode->place_room * sizeof *places);
+        for (uint32_t i = inode->place_room; i < room; i++)
+            places[i].last = NONE;
+        inode->places = places;
+        inode->place_room = room;
+    }
+    place = &inode->places[index];
+    if (!place->loaded) {
+        place->loaded = true;
+        if (!exists_below(disk, inode))
+            place->mapped = false;
+        else if (disk->image)
+            place->mapped = image_mapped(disk->image, inode->ino, index);
+        else
+            place->mapped = index < tree_inode(disk->base, inode->ino)->block_count &&
+                            tree_inode(disk->base, inode->ino)->mapped[index];
+    }
+    return place;
+}
+
+const struct block *disk_block(struct pc_disk *disk, const uint8_t *data, uint32_t len)
+{
+    struct block *block = arena_alloc(&disk->arena, sizeof *block + len);
+
+    block->hash = XXH3_64bits_withSeed(data, len, len);
+    block->len = len;
+    memcpy(block->data, data, len);
+    return block;
+}
+
+void disk_pend(struct pc_disk *disk, struct inode *inode, enum pend what)
+{
+    if (inode->pending_count == inode->pending_room) {
+        uint32_t room = inode->pending_room ? inode->pending_room * 2 : 8;
+        struct pending *pending = arena_alloc(&disk->arena, room * sizeof *pending);
+
+        if (inode->pending_count)
+            memcpy(pending, inode->pending, inode->pending_count * sizeof *pending);
+        inode->pending = pending;
+        inode->pending_room = room;
+    }
+    inode->pending[inode->pending_count++] = (struct pending){disk->log.node_count - 1, what};
+}
+
+/* ---- micro-ops of content ---- */
+
+void crack_begin(struct pc_disk *disk, bool new_node)
+{
+    if (!new_node)
+        return;
+    log_node(&disk->log);
+    if (disk->rules->steps && disk->log.node_count > 1)
+        log_edge(&disk->log, disk->log.node_count - 2);
+}
+
+static uint32_t effect_node(const struct pc_disk *disk, uint32_t effect)
+{
+    return effect == NONE ? NONE : disk->log.effects[effect].node;
+}
+
+/* D. The node of it, or NONE where nothing had to be written (C6). */
+static uint32_t crack_data(struct pc_disk *disk, struct inode *inode, uint32_t index,
+                           const uint8_t *data, uint32_t len, bool new_node)
+{
+    struct unit *unit = disk_unit(disk, inode, index);
+    const struct block *content = disk_block(disk, data, len);
+    struct effect effect = {.kind = PC_ITEM_DATA, .ino = inode->ino, .unit = index};
+    uint32_t before = unit->last;
+
+    if (disk->rules->journal) {
+        uint64_t at = (uint64_t)index * disk->config.unit;
+
+        effect.incarnation =
+            place_of(disk, inode, (uint32_t)(at / disk->config.block))->incarnation;
+        if (before != NONE && disk->log.effects[before].incarnation != effect.incarnation)
+            before = NONE;
+    }
+    if (unit->content && unit->content->hash == content->hash && unit->content->len == len &&
+        (unit->last == NONE || disk->log.effects[unit->last].voided_at == NEVER))
+        return NONE;
+    crack_begin(disk, new_node);
+    effect.prev = unit->last;
+    effect.content = content;
+    effect.path = inode->path;
+    log_edge(&disk->log, effect_node(disk, before));
+    unit->last = log_effect(&disk->log, &effect);
+    unit->content = content;
+    disk_pend(disk, inode, PEND_CONTENT);
+    return disk->log.node_count - 1;
+}
+
+/* Z. */
+static void crack_size(struct pc_disk *disk, struct inode *inode, uint64_t size, bool new_node)
+{
+    struct effect effect = {.kind = PC_ITEM_SIZE,
+                            .ino = inode->ino,
+                            .size = size,
+                            .prev = inode->last_size,
+                            .path = inode->path};
+
+    crack_begin(disk, new_node);
+    if (disk->rules->journal)
+        log_edge(&disk->log, disk->log.last_journal);
+    else
+        log_edge(&disk->log, effect_node(disk, inode->last_size));
+    inode->last_size = log_effect(&disk->log, &effect);
+    inode->size = size;
+    disk_pend(disk, inode, PEND_CONTENT);
+}
+
+/* M, after the data nodes `first`..newest of this write in the block. */
+static void crack_map(struct pc_disk *disk, struct inode *inode, uint32_t index, uint32_t first)
+{
+    struct place *place = place_of(disk, inode, index);
+    struct effect effect = {.kind = PC_ITEM_MAP,
+                            .ino = inode->ino,
+                            .unit = index,
+                            .incarnation = place->incarnation,
+                            .prev = place->last,
+                            .path = inode->path};
+    uint32_t node;
+
+    crack_begin(disk, true);
+    node = disk->log.node_count - 1;
+    log_edge(&disk->log, disk->log.last_journal);
+    for (uint32_t i = first; i < node; i++)
+        if (disk->log.effects[disk->log.nodes[i].first_effect].kind == PC_ITEM_DATA)
+            log_edge(&disk->log, i);
+    place->last = log_effect(&disk->log, &effect);
+    place->mapped = true;
+    disk_pend(disk, inode, PEND_CONTENT);
+}
+
+/* T, and in journalled models the unmapping that goes with it (in the same node). */
+void crack_truncate(struct pc_disk *disk, struct inode *inode, uint64_t size, bool new_node)
+{
+    struct effect effect = {.kind = PC_ITEM_TRUNCATE,
+                            .ino = inode->ino,
+                            .size = size,
+                            .prev = inode->last_size,
+                            .path = inode->path};
+    uint32_t unit_end = (uint32_t)((size + disk->config.unit - 1) / disk->config.unit);
+    uint32_t place_end = (uint32_t)((size + disk->config.block - 1) / disk->config.block);
+
+    crack_begin(disk, new_node);
+    if (disk->rules->journal) {
+        log_edge(&disk->log, disk->log.last_journal);
+        disk->log.last_journal = disk->log.node_count - 1;
+    } else {
+        log_edge(&disk->log, effect_node(disk, inode->last_size));
+    }
+    inode->last_size = inode->last_order = log_effect(&disk->log, &effect);
+    disk_pend(disk, inode, PEND_CONTENT);
+    disk_load_size(disk, inode);
+    for (uint32_t i = place_end;
+         disk->rules->journal && (uint64_t)i * disk->config.block < inode->size; i++) {
+        struct place *place = place_of(disk, inode, i);
+
+        if (place->mapped) {
+            effect = (struct effect){.kind = PC_ITEM_MAP,
+                                     .ino = inode->ino,
+                                     .unit = i,
+                                     .unmaps = true,
+                                     .prev = place->last,
+                                     .path = inode->path};
+            place->last = log_effect(&disk->log, &effect);
+            place->mapped = false;
+        }
+    }
+    for (uint32_t i = unit_end; (uint64_t)i * disk->config.unit < inode->size; i++) {
+        struct unit *unit = unit_slot(disk, inode, i);
+
+        unit->loaded = true;
+        unit->content = NULL;
+    }
+    inode->size = size;
+}
+
+void crack_vanish(struct pc_disk *disk, struct inode *inode)
+{
+    struct effect effect = {
+        .kind = PC_ITEM_TRUNCATE, .ino = inode->ino, .prev = inode->last_size, .path = inode->path};
+
+    crack_begin(disk, true);
+    log_edge(&disk->log, effect_node(disk, inode->last_size));
+    inode->last_size = inode->last_order = log_effect(&disk->log, &effect);
+    disk_pend(disk, inode, PEND_CONTENT);
+}
+
+/* The unit as it reads now, zeros where nothing is; answers how many bytes are defined. */
+static uint32_t unit_bytes(struct pc_disk *disk, struct inode *inode, uint32_t index, uint8_t *out)
+{
+    const struct unit *unit = disk_unit(disk, inode, index);
+    uint32_t len = unit->content ? unit->content->len : 0;
+
+    if (len)
+        memcpy(out, unit->content->data, len);
+    memset(out + len, 0, disk->config.unit - len);
+    return len;
+}
+
+/* C5: explicit zeros in [from, to), which lies beyond the size; the unit of `to` is left to the
+ * caller unless `whole`. Adds to the newest node in steps models once there is one. */
+static bool zero_gap(struct pc_disk *disk, struct inode *inode, uint64_t from, uint64_t to,
+                     bool whole, bool new_node)
+{
+    uint32_t unit = disk->config.unit;
+    uint8_t *bytes = disk->scratch;
+
+    if (disk->rules->journal)
+        return new_node;
+    for (uint64_t at = from; at < to; at = (at / unit + 1) * unit) {
+        uint32_t index = (uint32_t)(at / unit);
+        uint64_t start = (uint64_t)index * unit;
+
+        if (!whole && to < start + unit)
+            break;
+        unit_bytes(disk, inode, index, bytes);
+        if (crack_data(disk, inode, index, bytes, (uint32_t)min_u64(unit, to - start), new_node) !=
+                NONE &&
+            disk->rules->steps)
+            new_node = false;
+    }
+    return new_node;
+}
+
+/* The part of a write that falls into one unit. */
+static uint32_t write_unit(struct pc_disk *disk, struct inode *inode, uint64_t offset,
+                           const uint8_t *data, size_t len, bool new_node)
+{
+    uint32_t index = (uint32_t)(offset / disk->config.unit);
+    uint64_t start = (uint64_t)index * disk->config.unit;
+    uint32_t defined = unit_bytes(disk, inode, index, disk->scratch);
+    uint32_t end = (uint32_t)(offset - start + len);
+
+    memcpy(disk->scratch + (offset - start), data, len);
+    if (end < defined)
+        end = defined;
+    return crack_data(disk, inode, index, disk->scratch, end, new_node);
+}
+
+static void crack_write_flat(struct pc_disk *disk, struct inode *inode, uint64_t offset,
+                             const uint8_t *data, size_t len)
+{
+    bool new_node = zero_gap(disk, inode, inode->size, offset, false, true);
+
+    while (len > 0) {
+        size_t room = disk->config.unit - offset % disk->config.unit;
+        size_t part = len < room ? len : room;
+        bool wrote = write_unit(disk, inode, offset, data, part, new_node) != NONE;
+
+        if (wrote && disk->rules->steps)
+            new_node = false;
+        if (offset + part > inode->size)
+            crack_size(disk, inode, offset + part, new_node);
+        new_node = true;
+        offset += part;
+        data += part;
+        len -= part;
+    }
+}
+
+static void crack_write_journal(struct pc_disk *disk, struct inode *inode, uint64_t offset,
+                                const uint8_t *data, size_t len)
+{
+    uint64_t end = offset + len;
+
+    while (offset < end) {
+        uint32_t index = (uint32_t)(offset / disk->config.block);
+        uint64_t block_end = min_u64(end, ((uint64_t)index + 1) * disk->config.block);
+        struct place *place = place_of(disk, inode, index);
+        bool fresh = !place->mapped;
+        uint32_t first = disk->log.node_count;
+
+        if (fresh)
+            place->incarnation = ++inode->incarnations;
+        while (offset < block_end) {
+            size_t room = disk->config.unit - offset % disk->config.unit;
+            size_t part = (size_t)min_u64(room, block_end - offset);
+
+            write_unit(disk, inode, offset, data, part, true);
+            offset += part;
+            data += part;
+        }
+        if (block_end > inode->size)
+            crack_size(disk, inode, block_end, true);
+        if (fresh)
+            crack_map(disk, inode, index, first);
+    }
+}
+
+static void crack_write(struct pc_disk *disk, struct inode *inode, uint64_t offset,
+                        const void *data, size_t len)
+{
+    disk_load_size(disk, inode);
+    if (disk->rules->journal)
+        crack_write_journal(disk, inode, offset, data, len);
+    else
+        crack_write_flat(disk, inode, offset, data, len);
+}
+
+/* ---- calls on content ---- */
+
+ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf, size_t len)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    uint8_t *out = buf;
+    size_t done = 0;
+
+    disk_step(disk);
+    if (inode->kind == DISK_DIRECTORY)
+        return -EISDIR;
+    disk_load_size(disk, inode);
+    if (offset >= inode->size)
+        return 0;
+    len = (size_t)min_u64(len, inode->size - offset);
+    while (done < len) {
+        uint64_t at = offset + done;
+        uint32_t within = (uint32_t)(at % disk->config.unit);
+        size_t part = (size_t)min_u64(disk->config.unit - within, len - done);
+        const struct unit *unit = disk_unit(disk, inode, (uint32_t)(at / disk->config.unit));
+        size_t have = 0;
+
+        if (unit->content && unit->content->len > within)
+            have = (size_t)min_u64(part, unit->content->len - within);
+        if (have)
+            memcpy(out + done, unit->content->data + within, have);
+        memset(out + done + have, 0, part - have);
+        done += part;
+    }
+    return (ssize_t)done;
+}
+
+static int force_range(struct pc_disk *disk, struct inode *inode, uint64_t offset, size_t len,
+                       uint32_t call);
+
+ssize_t disk_write(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *buf, size_t len,
+                   bool dsync)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    struct pc_call call = {.kind = PC_CALL_WRITE,
+                           .path = inode->path,
+                           .offset = offset,
+                           .length = len,
+                           .done = len,
+                           .flags = dsync ? PC_CALL_DSYNC : 0};
+    struct pc_fault *fault = fault_ask(disk, PC_CALL_WRITE, inode->path);
+    uint32_t index;
+
+    if (inode->kind == DISK_DIRECTORY)
+        return -EISDIR;
+    if (offset > FILE_SIZE_MAX || len > FILE_SIZE_MAX - offset)
+        return -EFBIG;
+    if (fault && fault->kind == PC_FAULT_SHORT && len > 1) {
+        call.done = len / 2;
+        call.flags |= PC_CALL_SHORT;
+    } else if (fault && fault->kind != PC_FAULT_SHORT && fault->kind != PC_FAULT_LOSTSYNC) {
+        call.done = 0;
+        call.flags |= PC_CALL_FAILED;
+        disk_call(disk, &call);
+        return fault->kind == PC_FAULT_EIO ? -EIO
+                                           : (fault->kind == PC_FAULT_ENOSPC ? -ENOSPC : -EINTR);
+    }
+    index = disk_call(disk, &call);
+    if (call.done)
+        crack_write(disk, inode, offset, buf, (size_t)call.done);
+    if (dsync)
+        force_range(disk, inode, offset, (size_t)call.done, index);
+    return (ssize_t)call.done;
+}
+
+int disk_store(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *buf, size_t len)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    struct pc_call call = {
+        .kind = PC_CALL_STORE, .path = inode->path, .offset = offset, .length = len, .done = len};
+
+    disk_load_size(disk, inode);
+    must(offset + len <= inode->size);
+    disk_call(disk, &call);
+    crack_write(disk, inode, offset, buf, len);
+    return 0;
+}
+
+int disk_refused(struct pc_disk *disk, struct pc_call *call)
+{
+    struct pc_fault *fault = fault_ask(disk, call->kind, call->path);
+
+    if (fault == NULL || fault->kind == PC_FAULT_SHORT || fault->kind == PC_FAULT_LOSTSYNC)
+        return 0;
+    call->flags |= PC_CALL_FAILED;
+    disk_call(disk, call);
+    return fault->kind == PC_FAULT_EIO ? -EIO : (fault->kind == PC_FAULT_ENOSPC ? -ENOSPC : -EINTR);
+}
+
+int disk_truncate(struct pc_disk *disk, uint32_t ino, uint64_t size)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    struct pc_call call = {.kind = PC_CALL_TRUNCATE, .path = inode->path, .length = size};
+    uint32_t unit = disk->config.unit;
+    uint64_t old;
+    int err;
+
+    if (inode->kind == DISK_DIRECTORY)
+        return -EISDIR;
+    if (size > FILE_SIZE_MAX)
+        return -EFBIG;
+    err = disk_refused(disk, &call);
+    if (err)
+        return err;
+    disk_load_size(disk, inode);
+    disk_call(disk, &call);
+    old = inode->size;
+    if (size == old)
+        return 0;
+    crack_truncate(disk, inode, size, true);
+    if (size > old)
+        zero_gap(disk, inode, old, size, true, !disk->rules->steps);
+    else if (size % unit) {
+        uint32_t index = (uint32_t)(size / unit);
+
+        if (unit_bytes(disk, inode, index, disk->scratch) > size % unit) {
+            memset(disk->scratch + size % unit, 0, unit - size % unit);
+            crack_data(disk, inode, index, disk->scratch, unit, !disk->rules->steps);
+        }
+    }
+    return 0;
+}
+
+int disk_allocate(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len, bool keep_size)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    struct pc_call call = {
+        .kind = PC_CALL_ALLOCATE, .path = inode->path, .offset = offset, .length = len};
+    uint64_t old;
+    int err;
+
+    if (inode->kind == DISK_DIRECTORY)
+        return -EISDIR;
+    if (len == 0)
+        return -EINVAL;
+    if (offset > FILE_SIZE_MAX || len > FILE_SIZE_MAX - offset)
+        return -EFBIG;
+    err = disk_refused(disk, &call);
+    if (err)
+        return err;
+    disk_load_size(disk, inode);
+    disk_call(disk, &call);
+    old = inode->size;
+    if (keep_size || offset + len <= old)
+        return 0;
+    crack_truncate(disk, inode, offset + len, true);
+    zero_gap(disk, inode, old, offset + len, true, !disk->rules->steps);
+    return 0;
+}
+
+int disk_stat(struct pc_disk *disk, uint32_t ino, struct disk_stat *out)
+{
+    struct inode *inode = disk_inode(disk, ino);
+
+    disk_step(disk);
+    disk_load_size(disk, inode);
+    *out = (struct disk_stat){ino, inode->kind, inode->kind == DISK_FILE ? inode->size : 4096,
+                              inode->links};
+    return 0;
+}
+
+/* ---- durability ---- */
+
+/* What a sync call forces of an inode; pending ones that are not forced stay. With a journal the
+ * names of the inode go along, but not with fdatasync of a file. */
+static void force_inode(struct pc_disk *disk, struct inode *inode, uint32_t call, bool data_only)
+{
+    bool names = disk->rules->journal && (!data_only || inode->kind == DISK_DIRECTORY);
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < inode->pending_count; i++) {
+        struct pending pending = inode->pending[i];
+
+        if (pending.what == PEND_NAME && !names)
+            inode->pending[kept++] = pending;
+        else
+            log_force(&disk->log, pending.node, call, false);
+    }
+    inode->pending_count = kept;
+}
+
+/* Steps models need the newest node only: it needs all before it. */
+static void force_all(struct pc_disk *disk, uint32_t call)
+{
+    uint32_t count = disk->log.node_count;
+
+    for (uint32_t i = disk->rules->steps && count ? count - 1 : 0; i < count; i++)
+        log_force(&disk->log, i, call, false);
+    for (uint32_t i = 0; i < disk->inode_count; i++)
+        if (disk->inodes[i])
+            disk->inodes[i]->pending_count = 0;
+}
+
+/* A failed sync drops the dirty pages: of each unit the newest unforced data is gone, older ones
+ * stay possible and are never forced. Sizes and mappings count as written. */
+static void drop_pages(struct pc_disk *disk, struct inode *inode, uint32_t call)
+{
+    struct log *log = &disk->log;
+    uint32_t kept = 0;
+
+    if (disk->config.model == PC_PROCESS_KILL)
+        return;
+    for (uint32_t i = 0; i < inode->pending_count; i++) {
+        struct pending pending = inode->pending[i];
+        const struct node *node = &log->nodes[pending.node];
+        const struct effect *effect = &log->effects[node->first_effect];
+
+        if (pending.what != PEND_CONTENT) {
+            inode->pending[kept++] = pending;
+        } else if (effect->kind == PC_ITEM_DATA) {
+            uint32_t last = unit_slot(disk, inode, effect->unit)->last;
+
+            if (node->forced_at == NEVER && log->effects[last].node == pending.node)
+                log_void(log, pending.node, call);
+        } else if (!disk->rules->steps) {
+            log_force(log, pending.node, call, true);
+        }
+    }
+    inode->pending_count = kept;
+}
+
+static int sync_call(struct pc_disk *disk, struct inode *inode, struct pc_call *call)
+{
+    struct pc_fault *fault = fault_ask(disk, call->kind, call->path);
+    uint32_t index;
+
+    if (fault && fault->kind == PC_FAULT_LOSTSYNC) {
+        call->flags |= PC_CALL_LIED;
+        disk_call(disk, call);
+        return 0;
+    }
+    if (fault && fault->kind != PC_FAULT_SHORT) {
+        call->flags |= PC_CALL_FAILED;
+        index = disk_call(disk, call);
+        if (inode && fault->kind == PC_FAULT_EIO)
+            drop_pages(disk, inode, index);
+        return fault->kind == PC_FAULT_EIO ? -EIO
+                                           : (fault->kind == PC_FAULT_ENOSPC ? -ENOSPC : -EINTR);
+    }
+    index = disk_call(disk, call);
+    if (disk->rules->steps || inode == NULL)
+        force_all(disk, index);
+    else
+        force_inode(disk, inode, index, call->kind == PC_CALL_FDATASYNC);
+    return 0;
+}
+
+int disk_sync(struct pc_disk *disk, uint32_t ino, bool data_only)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    struct pc_call call = {.kind = data_only ? PC_CALL_FDATASYNC : PC_CALL_FSYNC,
+                           .path = inode->path};
+
+    return sync_call(disk, inode, &call);
+}
+
+int disk_sync_all(struct pc_disk *disk)
+{
+    struct pc_call call = {.kind = PC_CALL_SYNC, .path = ""};
+
+    return sync_call(disk, NULL, &call);
+}
+
+int disk_sync_range(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len)
+{
+    struct pc_call call = {.kind = PC_CALL_SYNC_RANGE,
+                           .path = disk_inode(disk, ino)->path,
+                           .offset = offset,
+                           .length = len};
+
+    disk_call(disk, &call);
+    return 0;
+}
+
+/* The size of the file before the first micro-op of this log. */
+static uint64_t size_below(struct pc_disk *disk, const struct inode *inode)
+{
+    if (!exists_below(disk, inode))
+        return 0;
+    return disk->image ? image_size(disk->image, inode->ino)
+                       : tree_inode(disk->base, inode->ino)->size;
+}
+
+/* The units of a range, what maps them, and the size change by which the file came to cover it. */
+static int force_range(struct pc_disk *disk, struct inode *inode, uint64_t offset, size_t len,
+                       uint32_t call)
+{
+    struct log *log = &disk->log;
+    uint64_t end = offset + len;
+    uint32_t size = NONE;
+
+    if (len == 0)
+        return 0;
+    if (disk->rules->steps) {
+        force_all(disk, call);
+        return 0;
+    }
+    for (uint64_t at = offset; at < end; at = (at / disk->config.unit + 1) * disk->config.unit) {
+        const struct unit *unit = unit_slot(disk, inode, (uint32_t)(at / disk->config.unit));
+
+        if (unit->last != NONE)
+            log_force(log, log->effects[unit->last].node, call, false);
+        if (disk->rules->journal) {
+            const struct place *place = place_of(disk, inode, (uint32_t)(at / disk->config.block));
+
+            if (place->last != NONE && !log->effects[place->last].unmaps)
+                log_force(log, log->effects[place->last].node, call, false);
+        }
+    }
+    /* Newest first: the last effect that still covers `end` while the one before it does not. */
+    for (uint32_t e = inode->last_size; e != NONE; e = log->effects[e].prev) {
+        if (log->effects[e].size < end)
+            break;
+        size = log->effects[e].prev == NONE && size_below(disk, inode) >= end ? NONE : e;
+    }
+    if (size != NONE)
+        log_force(log, log->effects[size].node, call, false);
+    return 0;
+}
+
+int disk_msync(struct pc_disk *disk, uint32_t ino, uint64_t offset, size_t len)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    struct pc_call call = {
+        .kind = PC_CALL_MSYNC, .path = inode->path, .offset = offset, .length = len};
+    uint32_t index;
+    int err = disk_refused(disk, &call);
+
+    if (err)
+        return err;
+    index = disk_call(disk, &call);
+    return force_range(disk, inode, offset, len, index);
+}
+
+void disk_hold(struct pc_disk *disk, uint32_t ino)
+{
+    disk_inode(disk, ino)->holds++;
+}
+
+void disk_drop(struct pc_disk *disk, uint32_t ino)
+{
+    struct inode *inode = disk_inode(disk, ino);
+
+    must(inode->holds > 0);
+    inode->holds--;
+}
+
+/* ---- faults ---- */
+
+void pc_disk_add_fault(struct pc_disk *disk, struct pc_fault *fault)
+{
+    must(disk->fault_count < sizeof disk->faults / sizeof disk->faults[0]);
+    disk->faults[disk->fault_count++] = fault;
+}
+
+void pc_disk_clear_faults(struct pc_disk *disk)
+{
+    disk->fault_count = 0;
+}

@@ -1,0 +1,70 @@
+/* disk.h (private): the calls of a disk, by inode. The POSIX layer turns paths and descriptors into
+ * these. Each function that changes something is one *call* of the log; it asks the fault rules,
+ * changes the volatile view and appends micro-ops. Answers 0 (or a byte count) or -errno. */
+#ifndef FAULTS_DISK_H
+#define FAULTS_DISK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "powercut/disk.h"
+
+#define DISK_ROOT     1u
+#define DISK_NAME_MAX 255u
+
+enum disk_kind { DISK_FILE, DISK_DIRECTORY };
+
+struct disk_stat {
+    uint32_t ino;
+    enum disk_kind kind;
+    uint64_t size;
+    uint32_t links;
+};
+
+/* Names. `len` bytes of `name`, no slash in it, neither "." nor "..". */
+int disk_lookup(struct pc_disk *disk, uint32_t dir, const char *name, size_t len, uint32_t *ino);
+int disk_create(struct pc_disk *disk, uint32_t dir, const char *name, size_t len, uint32_t *ino);
+int disk_mkdir(struct pc_disk *disk, uint32_t dir, const char *name, size_t len);
+int disk_link(struct pc_disk *disk, uint32_t ino, uint32_t dir, const char *name, size_t len);
+int disk_unlink(struct pc_disk *disk, uint32_t dir, const char *name, size_t len);
+int disk_rmdir(struct pc_disk *disk, uint32_t dir, const char *name, size_t len);
+int disk_rename(struct pc_disk *disk, uint32_t dir, const char *name, size_t len, uint32_t to_dir,
+                const char *to_name, size_t to_len);
+/* The parent of a directory, for "..". */
+uint32_t disk_parent(struct pc_disk *disk, uint32_t dir);
+
+/* The names of a directory at this moment, in an order that is fixed within a run and is not the
+ * order of creation. `names` points to *count strings; one free() of *names frees all. */
+struct disk_dirent {
+    const char *name;
+    uint32_t ino;
+    enum disk_kind kind;
+};
+int disk_list(struct pc_disk *disk, uint32_t dir, struct disk_dirent **entries, size_t *count);
+
+/* Content. */
+ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf, size_t len);
+ssize_t disk_write(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *buf, size_t len,
+                   bool dsync);
+int disk_truncate(struct pc_disk *disk, uint32_t ino, uint64_t size);
+int disk_allocate(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len,
+                  bool keep_size);
+int disk_stat(struct pc_disk *disk, uint32_t ino, struct disk_stat *out);
+/* A store through a shared mapping, seen now; and the part of msync(MS_SYNC). */
+int disk_store(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *buf, size_t len);
+int disk_msync(struct pc_disk *disk, uint32_t ino, uint64_t offset, size_t len);
+
+/* Durability. On a directory fdatasync is fsync. */
+int disk_sync(struct pc_disk *disk, uint32_t ino, bool data_only);
+int disk_sync_all(struct pc_disk *disk);
+int disk_sync_range(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len);
+
+/* An open descriptor keeps a nameless inode alive. */
+void disk_hold(struct pc_disk *disk, uint32_t ino);
+void disk_drop(struct pc_disk *disk, uint32_t ino);
+
+/* Counts one step without a call (a read of metadata), for the hang limit. */
+void disk_step(struct pc_disk *disk);
+
+#endif

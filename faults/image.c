@@ -1,0 +1,525 @@
+/* image.c: what a power cut after k calls left on the disk. See disk.h.
+ *
+ * Every micro-op issued before k that no sync forced is an *item*: open, kept or lost. A look at a
+ * place (a name, a size, a block's mapping, a unit) needs the newest durable effect on it, so it
+ * asks which of the open ones it is, newest first (`pick`). An answer keeps one item and loses the
+ * newer ones of that place; keeping keeps all that the item needs, losing loses all that needs it.
+ *
+ *   I1 The kept items are always closed under the edges, so what is open can still go either way.
+ *   I2 Two different sequences of answers disagree on some item: no set is visited twice.
+ *   I3 A place is asked for its size before its content, and for its mapping before its data:
+ *      what lies beyond the end or in a hole is not looked at. */
+#include "inner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/rng.h"
+
+/* ---- made at a crash point ---- */
+
+static uint8_t initial_state(const struct pc_image *image, const struct node *node)
+{
+    if (image->disk->config.model == PC_PROCESS_KILL)
+        return NODE_IN;
+    return node->forced_at < image->k || node->voided_at < image->k ? NODE_IN : NODE_OPEN;
+}
+
+static void find_items(struct pc_image *image)
+{
+    const struct log *log = &image->disk->log;
+
+    for (uint32_t i = 0; i < image->node_count; i++) {
+        image->initial[i] = initial_state(image, &log->nodes[i]);
+        image->item_of[i] = NONE;
+        if (image->initial[i] == NODE_OPEN) {
+            image->item_of[i] = image->item_count;
+            image->items[image->item_count++] = i;
+        }
+    }
+}
+
+/* Adds to `out` the open items that node needs, seen through dropped ones. */
+static uint32_t needs(const struct pc_image *image, uint32_t node, uint32_t *out, uint32_t count)
+{
+    const struct log *log = &image->disk->log;
+
+    for (uint32_t i = 0; i < log->nodes[node].edges; i++) {
+        uint32_t before = log->edges[log->nodes[node].first_edge + i];
+
+        if (image->item_of[before] != NONE)
+            out[count++] = image->item_of[before];
+        else if (log->nodes[before].voided_at < image->k)
+            count = needs(image, before, out, count);
+    }
+    return count;
+}
+
+static void find_edges(struct pc_image *image)
+{
+    uint32_t n = image->item_count, edges = 0, room = image->disk->log.edge_count + 1;
+    uint32_t *fill = calloc(n + 1, sizeof *fill);
+
+    image->before = malloc(room * sizeof *image->before);
+    image->before_at = calloc(n + 2, sizeof *image->before_at);
+    image->after_at = calloc(n + 2, sizeof *image->after_at);
+    must(fill != NULL);
+    must(image->before != NULL);
+    for (uint32_t i = 0; i < n; i++) {
+        image->before_at[i] = edges;
+        edges = needs(image, image->items[i], image->before, edges);
+        must(edges <= room);
+    }
+    image->before_at[n] = edges;
+    image->after = malloc((edges + 1) * sizeof *image->after);
+    must(image->after != NULL);
+    for (uint32_t e = 0; e < edges; e++)
+        image->after_at[image->before[e] + 1]++;
+    for (uint32_t i = 0; i < n; i++)
+        image->after_at[i + 1] += image->after_at[i];
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t e = image->before_at[i]; e < image->before_at[i + 1]; e++) {
+            uint32_t from = image->before[e];
+
+            image->after[image->after_at[from] + fill[from]++] = i;
+        }
+    free(fill);
+}
+
+struct pc_image *pc_image_new(struct pc_disk *disk, size_t k)
+{
+    struct pc_image *image = calloc(1, sizeof *image);
+    size_t n;
+
+    must(image != NULL);
+    must(k <= disk->log.call_count);
+    must(disk->image == NULL);
+    image->disk = disk;
+    image->k = (uint32_t)k;
+    image->node_count = k < disk->log.call_count ? disk->log.call_nodes[k] : disk->log.node_count;
+    n = (size_t)image->node_count + 1;
+    image->items = malloc(n * sizeof *image->items);
+    image->item_of = malloc(n * sizeof *image->item_of);
+    image->initial = malloc(n);
+    image->state = malloc(n);
+    image->queue = malloc(n * sizeof *image->queue);
+    must(image->items != NULL && image->item_of != NULL && image->initial != NULL);
+    must(image->state != NULL && image->queue != NULL);
+    find_items(image);
+    find_edges(image);
+    pc_image_begin(image, NULL, PC_FILL_ZERO);
+    return image;
+}
+
+void pc_image_free(struct pc_image *image)
+{
+    if (image == NULL)
+        return;
+    counter_free(image->counter);
+    free(image->items);
+    free(image->item_of);
+    free(image->initial);
+    free(image->state);
+    free(image->queue);
+    free(image->before);
+    free(image->before_at);
+    free(image->after);
+    free(image->after_at);
+    free(image->alternatives);
+    free(image->alternative_effects);
+    free(image);
+}
+
+void pc_image_begin(struct pc_image *image, const struct pc_chooser *chooser, enum pc_fill fill)
+{
+    memcpy(image->state, image->initial, image->node_count);
+    image->chooser = chooser;
+    image->fill = fill;
+    image->undefined_seen = false;
+}
+
+void pc_image_answer(struct pc_image *image, const struct pc_chooser *chooser)
+{
+    image->chooser = chooser;
+}
+
+bool pc_image_undefined_seen(const struct pc_image *image)
+{
+    return image->undefined_seen;
+}
+
+/* ---- items ---- */
+
+size_t pc_image_items(const struct pc_image *image)
+{
+    return image->item_count;
+}
+
+void pc_image_item(const struct pc_image *image, uint32_t item, struct pc_item *out)
+{
+    const struct log *log = &image->disk->log;
+    const struct node *node;
+    const struct effect *effect;
+
+    must(item < image->item_count);
+    node = &log->nodes[image->items[item]];
+    effect = &log->effects[node->first_effect];
+    *out = (struct pc_item){effect->kind, effect->path, "", 0, effect->version, node->call};
+    if (effect->kind == PC_ITEM_DATA)
+        out->offset = (uint64_t)effect->unit * image->disk->config.unit;
+    else if (effect->kind == PC_ITEM_MAP)
+        out->offset = (uint64_t)effect->unit * image->disk->config.block;
+    else
+        out->offset = effect->size;
+    if (effect->kind == PC_ITEM_NAME && node->effects > 1)
+        out->to = log->effects[node->first_effect + 1].path;
+}
+
+enum pc_item_state pc_image_state(const struct pc_image *image, uint32_t item)
+{
+    must(item < image->item_count);
+    return (enum pc_item_state)image->state[image->items[item]];
+}
+
+/* Breadth first along `next`: an open item takes the state, and so do the open ones behind it. */
+static void spread(struct pc_image *image, uint32_t item, uint8_t state, const uint32_t *next,
+                   const uint32_t *next_at)
+{
+    uint32_t head = 0, tail = 0;
+
+    image->state[image->items[item]] = state;
+    image->queue[tail++] = item;
+    while (head < tail) {
+        uint32_t i = image->queue[head++];
+
+        for (uint32_t e = next_at[i]; e < next_at[i + 1]; e++) {
+            uint8_t *other = &image->state[image->items[next[e]]];
+
+            if (*other == NODE_OPEN) {
+                *other = state;
+                image->queue[tail++] = next[e];
+            }
+            audit(*other == state);
+        }
+    }
+}
+
+bool pc_image_set(struct pc_image *image, uint32_t item, bool kept)
+{
+    uint8_t state = kept ? NODE_IN : NODE_OUT;
+
+    must(item < image->item_count);
+    if (image->state[image->items[item]] != NODE_OPEN)
+        return image->state[image->items[item]] == state;
+    if (kept)
+        spread(image, item, state, image->before, image->before_at);
+    else
+        spread(image, item, state, image->after, image->after_at);
+    return true;
+}
+
+/* ---- questions ---- */
+
+static const struct effect *effect_at(const struct pc_image *image, uint32_t effect)
+{
+    return &image->disk->log.effects[effect];
+}
+
+static void room_for(struct pc_image *image, uint32_t count)
+{
+    if (count <= image->alternative_room)
+        return;
+    image->alternative_room = count * 2 + 16;
+    image->alternatives =
+        realloc(image->alternatives, image->alternative_room * sizeof *image->alternatives);
+    image->alternative_effects = realloc(
+        image->alternative_effects, image->alternative_room * sizeof *image->alternative_effects);
+    must(image->alternatives != NULL);
+    must(image->alternative_effects != NULL);
+}
+
+/* The effects on a place, newest first: `first` and its chain, and merged with it the chain of
+ * `second` (truncations that reach the place). */
+struct walk {
+    uint32_t first, second;
+    uint64_t limit;       /* of the second chain only sizes up to this count */
+    uint32_t incarnation; /* of the first chain only this one counts, unless ANY */
+};
+
+#define ANY UINT32_MAX
+
+static bool counts(const struct pc_image *image, uint32_t e)
+{
+    const struct effect *effect = effect_at(image, e);
+
+    return effect->node < image->node_count && effect->voided_at >= image->k &&
+           image->state[effect->node] != NODE_OUT;
+}
+
+static uint32_t walk_next(const struct pc_image *image, struct walk *walk)
+{
+    while (walk->first != NONE &&
+           (!counts(image, walk->first) ||
+            (walk->incarnation != ANY &&
+             effect_at(image, walk->first)->incarnation != walk->incarnation)))
+        walk->first = effect_at(image, walk->first)->prev;
+    while (walk->second != NONE &&
+           (effect_at(image, walk->second)->kind != PC_ITEM_TRUNCATE ||
+            !counts(image, walk->second) || effect_at(image, walk->second)->size > walk->limit))
+        walk->second = effect_at(image, walk->second)->prev;
+    if (walk->first == NONE && walk->second == NONE)
+        return NONE;
+    if (walk->second == NONE || (walk->first != NONE && walk->first > walk->second)) {
+        uint32_t e = walk->first;
+
+        walk->first = effect_at(image, e)->prev;
+        return e;
+    } else {
+        uint32_t e = walk->second;
+
+        walk->second = effect_at(image, e)->prev;
+        return e;
+    }
+}
+
+/* The newest durable effect on a place; NONE: what was there before the log. */
+static uint32_t pick(struct pc_image *image, struct walk walk)
+{
+    uint32_t n = 0, last = NONE, e;
+    size_t chosen;
+
+    while ((e = walk_next(image, &walk)) != NONE) {
+        uint32_t node = effect_at(image, e)->node;
+
+        if (image->state[node] == NODE_IN) {
+            last = e;
+            break;
+        }
+        room_for(image, n + 2);
+        image->alternatives[n] = image->item_of[node];
+        image->alternative_effects[n++] = e;
+    }
+    if (n == 0)
+        return last;
+    image->alternatives[n] = PC_ITEM_NONE;
+    image->alternative_effects[n] = last;
+    chosen = 0;
+    if (image->chooser) {
+        struct pc_choice choice = {n + 1, image->alternatives};
+
+        chosen = image->chooser->choose(image->chooser->ctx, &choice);
+        must(chosen <= n);
+    }
+    for (size_t i = 0; i < chosen; i++)
+        pc_image_set(image, image->alternatives[i], false);
+    if (chosen < n) {
+        bool agreed = pc_image_set(image, image->alternatives[chosen], true);
+
+        must(agreed); /* I1 */
+    }
+    return image->alternative_effects[chosen];
+}
+
+/* The inode in the disk beneath, when that disk ever looked at it. */
+static const struct inode *beneath(const struct pc_image *image, uint32_t ino)
+{
+    return ino < image->disk->inode_count ? image->disk->inodes[ino] : NULL;
+}
+
+enum disk_kind image_kind(struct pc_image *image, uint32_t ino)
+{
+    const struct inode *inode = beneath(image, ino);
+
+    if (inode)
+        return inode->kind;
+    must(tree_inode(image->disk->base, ino) != NULL);
+    return tree_inode(image->disk->base, ino)->kind;
+}
+
+const char *image_path(struct pc_image *image, uint32_t ino)
+{
+    const struct inode *inode = beneath(image, ino);
+
+    return inode ? inode->path : tree_inode(image->disk->base, ino)->path;
+}
+
+static uint32_t base_name(const struct pc_image *image, uint32_t dir, const char *name, size_t len)
+{
+    const struct tree_inode *base = tree_inode(image->disk->base, dir);
+
+    return base ? tree_find(base, name, len) : 0;
+}
+
+uint32_t image_name(struct pc_image *image, uint32_t dir, const char *name, size_t len)
+{
+    const struct inode *inode = beneath(image, dir);
+
+    for (uint32_t i = 0; inode && i < inode->entry_count; i++) {
+        const struct entry *entry = &inode->entries[i];
+
+        if (entry->len == len && memcmp(entry->name, name, len) == 0) {
+            uint32_t e = pick(image, (struct walk){entry->last, NONE, 0, ANY});
+
+            if (e != NONE)
+                return effect_at(image, e)->ino;
+            break;
+        }
+    }
+    return base_name(image, dir, name, len);
+}
+
+void image_names(struct pc_image *image, uint32_t dir,
+                 void (*visit)(void *ctx, const char *name, size_t len, uint32_t ino), void *ctx)
+{
+    const struct inode *inode = beneath(image, dir);
+    const struct tree_inode *base = tree_inode(image->disk->base, dir);
+
+    for (uint32_t i = 0; base && i < base->name_count; i++) {
+        uint32_t ino = image_name(image, dir, base->names[i].name, base->names[i].len);
+
+        if (ino)
+            visit(ctx, base->names[i].name, base->names[i].len, ino);
+    }
+    for (uint32_t i = 0; inode && i < inode->entry_count; i++) {
+        const struct entry *entry = &inode->entries[i];
+        uint32_t ino;
+
+        if (entry->last == NONE || (base && tree_find(base, entry->name, entry->len)))
+            continue;
+        ino = image_name(image, dir, entry->name, entry->len);
+        if (ino)
+            visit(ctx, entry->name, entry->len, ino);
+    }
+}
+
+uint64_t image_size(struct pc_image *image, uint32_t ino)
+{
+    const struct inode *inode = beneath(image, ino);
+    const struct tree_inode *base = tree_inode(image->disk->base, ino);
+    uint32_t e = inode ? pick(image, (struct walk){inode->last_size, NONE, 0, ANY}) : NONE;
+
+    if (e != NONE)
+        return effect_at(image, e)->size;
+    return base ? base->size : 0;
+}
+
+static bool base_mapped(const struct pc_image *image, uint32_t ino, uint32_t place)
+{
+    const struct tree_inode *base = tree_inode(image->disk->base, ino);
+
+    return base && place < base->block_count && base->mapped[place];
+}
+
+/* The newest durable mapping of a block: its incarnation in *out, or false for a hole. */
+static bool mapping(struct pc_image *image, uint32_t ino, uint32_t place, uint32_t *out)
+{
+    const struct inode *inode = beneath(image, ino);
+    uint32_t e = NONE;
+
+    *out = 0;
+    if (inode && place < inode->place_room)
+        e = pick(image, (struct walk){inode->places[place].last, NONE, 0, ANY});
+    if (e == NONE)
+        return base_mapped(image, ino, place);
+    *out = effect_at(image, e)->incarnation;
+    return !effect_at(image, e)->unmaps;
+}
+
+/* A mapping beyond the end of the file does not outlive the boot: recovery of the file system frees
+ * it, and tree.c does not keep it. */
+bool image_mapped(struct pc_image *image, uint32_t ino, uint32_t place)
+{
+    uint32_t incarnation;
+
+    return image->disk->rules->journal &&
+           (uint64_t)place * image->disk->config.block < image_size(image, ino) &&
+           mapping(image, ino, place, &incarnation);
+}
+
+static const struct block *base_unit(const struct pc_image *image, uint32_t ino, uint32_t index)
+{
+    const struct tree_inode *base = tree_inode(image->disk->base, ino);
+
+    return base && index < base->unit_count ? base->units[index] : NULL;
+}
+
+/* Was data of this block dropped by a failed sync, so that the block was mapped without it? */
+static bool dropped(const struct pc_image *image, const struct inode *inode, uint32_t index)
+{
+    uint32_t e = inode && index < inode->unit_room ? inode->units[index].last : NONE;
+
+    for (; e != NONE; e = effect_at(image, e)->prev)
+        if (effect_at(image, e)->voided_at < image->k)
+            return true;
+    return false;
+}
+
+static uint8_t undefined_byte(const struct pc_image *image, uint32_t ino, uint64_t at)
+{
+    switch (image->fill) {
+    case PC_FILL_ZERO:
+        return 0;
+    case PC_FILL_NOISE:
+        return (uint8_t)(rng_mix((uint64_t)ino << 40 ^ at >> 3) >> (at & 7) * 8);
+    case PC_FILL_QUESTION_MARK:
+        break;
+    }
+    return '?';
+}
+
+/* `content` up to `len` bytes, what is missing filled as the model says. */
+static const struct block *filled(struct pc_image *image, uint32_t ino, uint32_t index,
+                                  const struct block *content, uint32_t len, bool undefined,
+                                  struct arena *arena)
+{
+    uint32_t have = content ? content->len : 0;
+    uint64_t at = (uint64_t)index * image->disk->config.unit;
+    struct block *block;
+
+    if (have >= len && content)
+        return content;
+    if (have == 0 && !undefined)
+        return NULL;
+    block = arena_alloc(arena, sizeof *block + len);
+    block->len = len;
+    if (have)
+        memcpy(block->data, content->data, have);
+    for (uint32_t i = have; i < len; i++)
+        block->data[i] = undefined ? undefined_byte(image, ino, at + i) : 0;
+    block->hash = rng_mix(at ^ (uint64_t)ino << 32 ^ len) ^ (content ? content->hash : 0);
+    if (undefined)
+        image->undefined_seen = true;
+    return block;
+}
+
+const struct block *image_unit(struct pc_image *image, uint32_t ino, uint32_t index,
+                               struct arena *arena)
+{
+    const struct inode *inode = beneath(image, ino);
+    uint32_t unit = image->disk->config.unit, incarnation = ANY, e = NONE;
+    uint64_t start = (uint64_t)index * unit, size = image_size(image, ino);
+    bool journal = image->disk->rules->journal, undefined = !journal;
+    const struct block *content;
+    uint32_t len;
+
+    if (start >= size)
+        return NULL;
+    len = size - start < unit ? (uint32_t)(size - start) : unit;
+    if (journal) {
+        if (!mapping(image, ino, (uint32_t)(start / image->disk->config.block), &incarnation))
+            return NULL;
+        undefined = dropped(image, inode, index);
+    }
+    if (inode) {
+        uint32_t last = index < inode->unit_room ? inode->units[index].last : NONE;
+
+        e = pick(image,
+                 (struct walk){last, journal ? NONE : inode->last_order, start, incarnation});
+    }
+    if (e == NONE)
+        content = journal && incarnation != 0 ? NULL : base_unit(image, ino, index);
+    else
+        content = effect_at(image, e)->kind == PC_ITEM_DATA ? effect_at(image, e)->content : NULL;
+    return filled(image, ino, index, content, len, undefined, arena);
+}

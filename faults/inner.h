@@ -1,0 +1,173 @@
+/* inner.h (private): a disk from within. disk.c changes content, names.c names, image.c answers
+ * what a power cut left, count.c counts the legal sets, tree.c keeps what is durable for good.
+ *
+ * Inodes have numbers that stay the same from a disk to its images and to disks booted on them. */
+#ifndef FAULTS_INNER_H
+#define FAULTS_INNER_H
+
+#include "log.h"
+
+/* ---- what is durable beneath a disk: a plain tree ---- */
+
+struct tree_name {
+    const char *name;
+    uint32_t len, ino;
+};
+
+struct tree_inode {
+    bool exists;
+    enum disk_kind kind;
+    uint32_t parent;
+    uint64_t size;
+    uint32_t unit_count;
+    const struct block **units; /* NULL: nothing there (a hole, or undefined) */
+    uint8_t *mapped;            /* one per allocation block */
+    uint32_t block_count;
+    struct tree_name *names;
+    uint32_t name_count;
+    const char *path;
+};
+
+struct tree {
+    struct arena arena;
+    struct tree_inode *inodes; /* by number */
+    uint32_t count;
+};
+
+void tree_init_empty(struct tree *tree);
+void tree_release(struct tree *tree);
+const struct tree_inode *tree_inode(const struct tree *tree, uint32_t ino); /* NULL: none */
+uint32_t tree_find(const struct tree_inode *dir, const char *name, size_t len);
+
+/* ---- the volatile view ---- */
+
+struct unit {
+    const struct block *content; /* NULL: nothing there */
+    bool loaded;
+    uint32_t last; /* newest data effect here */
+};
+
+struct place { /* an allocation block of a file */
+    bool mapped, loaded;
+    uint32_t incarnation; /* of the mapping; 0: the base's */
+    uint32_t last;        /* newest map effect here */
+};
+
+struct entry {
+    const char *name;
+    uint32_t len;
+    uint32_t ino;  /* 0: no such name now */
+    uint32_t last; /* newest name effect here */
+};
+
+enum pend {
+    PEND_CONTENT,
+    PEND_ENTRY /* a name in this directory */,
+    PEND_NAME /* of this inode */
+};
+
+struct pending {
+    uint32_t node;
+    enum pend what;
+};
+
+struct inode {
+    uint32_t ino;
+    enum disk_kind kind;
+    uint32_t links, holds, parent;
+    const char *path;
+    uint64_t size;
+    bool size_loaded, listed, named;
+    struct unit *units;
+    uint32_t unit_room;
+    struct place *places;
+    uint32_t place_room;
+    uint32_t incarnations;
+    uint32_t last_size;  /* newest size or truncate effect */
+    uint32_t last_order; /* newest truncate effect */
+    struct entry *entries;
+    uint32_t entry_count, entry_room;
+    struct pending *pending;
+    uint32_t pending_count, pending_room;
+};
+
+struct pc_disk {
+    struct pc_disk_config config;
+    const struct model_rules *rules;
+    struct arena arena; /* lives until the next boot */
+    struct log log;
+    struct inode **inodes; /* by number; NULL: not looked at yet */
+    uint32_t inode_room, inode_count;
+    struct tree *base;      /* durable beneath; NULL while booted on an unsettled image */
+    struct pc_image *image; /* what it was booted on; NULL once settled */
+    struct pc_fault *faults[16];
+    uint32_t fault_count;
+    uint64_t mark, steps, step_limit;
+    void (*step_exceeded)(void *);
+    void *step_ctx;
+    bool hard_links; /* some inode may have several names: links are counted by walking */
+    uint8_t scratch[16384];
+};
+
+struct inode *disk_inode(struct pc_disk *disk, uint32_t ino); /* loads; never NULL */
+struct unit *disk_unit(struct pc_disk *disk, struct inode *inode, uint32_t index);
+void disk_load_size(struct pc_disk *disk, struct inode *inode);
+struct entry *disk_entry(struct pc_disk *disk, struct inode *dir, const char *name, size_t len);
+void disk_load_names(struct pc_disk *disk, struct inode *dir);
+struct inode *disk_new_inode(struct pc_disk *disk, enum disk_kind kind, uint32_t parent,
+                             const char *path);
+const char *disk_join(struct pc_disk *disk, const struct inode *dir, const char *name, size_t len);
+const struct block *disk_block(struct pc_disk *disk, const uint8_t *data, uint32_t len);
+
+/* Appends a call; asks the fault rules first. The rule that fired, or NULL. */
+struct pc_fault *fault_ask(struct pc_disk *disk, enum pc_call_kind kind, const char *path);
+uint32_t disk_call(struct pc_disk *disk, const struct pc_call *call);
+
+/* Micro-ops. Each begins a node when `new_node`, else adds to the newest. */
+void crack_begin(struct pc_disk *disk, bool new_node);
+void crack_truncate(struct pc_disk *disk, struct inode *inode, uint64_t size, bool new_node);
+/* The size alone, and of the durable file alone: the running program still sees its content. */
+void crack_vanish(struct pc_disk *disk, struct inode *inode);
+void disk_pend(struct pc_disk *disk, struct inode *inode, enum pend what); /* the newest node */
+/* The answer of a fault to a call that either happens or not; 0: it happens. */
+int disk_refused(struct pc_disk *disk, struct pc_call *call);
+
+/* ---- images ---- */
+
+struct pc_image {
+    struct pc_disk *disk;
+    uint32_t k;
+    uint32_t node_count; /* of the log, at k */
+    uint32_t *items;     /* node of each item */
+    uint32_t item_count;
+    uint32_t *item_of; /* item of each node, or NONE */
+    uint8_t *initial;  /* state of each node before any question */
+    uint8_t *state;
+    uint32_t *before, *before_at; /* edges among items, both ways; [i] to [i+1] */
+    uint32_t *after, *after_at;
+    uint32_t *queue;
+    const struct pc_chooser *chooser;
+    enum pc_fill fill;
+    bool undefined_seen;
+    uint32_t *alternatives, *alternative_effects;
+    uint32_t alternative_room;
+    struct counter *counter; /* made when first asked to count */
+};
+
+void counter_free(struct counter *counter);
+
+enum { NODE_OPEN = PC_ITEM_OPEN, NODE_IN = PC_ITEM_KEPT, NODE_OUT = PC_ITEM_LOST };
+
+uint32_t image_name(struct pc_image *image, uint32_t dir, const char *name, size_t len);
+uint64_t image_size(struct pc_image *image, uint32_t ino);
+/* The unit as it reads, as far as it is defined beneath `size`; NULL: it reads as zeros. */
+const struct block *image_unit(struct pc_image *image, uint32_t ino, uint32_t index,
+                               struct arena *arena);
+bool image_mapped(struct pc_image *image, uint32_t ino, uint32_t place);
+/* Calls `name` for each durable name of a directory. */
+void image_names(struct pc_image *image, uint32_t dir,
+                 void (*visit)(void *ctx, const char *name, size_t len, uint32_t ino), void *ctx);
+enum disk_kind image_kind(struct pc_image *image, uint32_t ino);
+const char *image_path(struct pc_image *image, uint32_t ino);
+
+#endif

@@ -1,0 +1,93 @@
+/* log.h (private): the micro-operations of a disk and the order in which they may persist.
+ *
+ * A *node* is a micro-op: it becomes durable as a whole. It has one or more *effects*, each on one
+ * place (a unit, a size, a block's mapping, a name), and edges to nodes that must be durable before
+ * it. Effects on one place are chained, newest first, so that an image finds the versions of a
+ * place without a search. `forced_at` and `voided_at` are indices of calls; an image at crash point
+ * k takes them into account when they are below k. */
+#ifndef FAULTS_LOG_H
+#define FAULTS_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arena.h"
+#include "disk.h"
+
+#define NONE  UINT32_MAX
+#define NEVER UINT32_MAX
+
+/* What a model does when a call is cracked, and which orders it keeps. */
+struct model_rules {
+    const char *name;
+    bool simulated;
+    bool steps;       /* everything in one chain, one step per unit or call */
+    bool journal;     /* N and T in one chain, Z and M behind it; blocks are mapped */
+    bool map_apart;   /* an extending write has an M of its own */
+    bool undefined;   /* bytes that were never written read as undefined, not as zeros */
+    bool split_names; /* rename and unlink fall apart */
+};
+
+extern const struct model_rules model_rules[PC_MODELS];
+
+/* Content of one unit. Bytes from len on are not part of it. */
+struct block {
+    uint64_t hash;
+    uint32_t len;
+    uint8_t data[];
+};
+
+struct effect {
+    enum pc_item_kind kind;
+    uint32_t node;
+    uint32_t prev; /* the effect before it on the same place */
+    uint32_t ino;  /* names: the inode that the name then points to, 0 for none */
+    uint32_t unit; /* data: unit index; map: block index */
+    uint32_t incarnation;
+    uint32_t version;
+    uint32_t voided_at; /* data whose page was dropped by the failed sync call of this index */
+    bool unmaps;        /* map: truncated away; a hole */
+    uint64_t size;      /* size, truncate */
+    const struct block *content;
+    const char *path;
+};
+
+struct node {
+    uint32_t call;
+    uint32_t forced_at, voided_at;
+    uint32_t first_effect, effects;
+    uint32_t first_edge, edges;
+};
+
+struct log {
+    struct node *nodes;
+    struct effect *effects;
+    uint32_t *edges;
+    struct pc_call *calls;
+    uint32_t *call_nodes; /* first node of each call */
+    uint32_t node_count, node_room;
+    uint32_t effect_count, effect_room;
+    uint32_t edge_count, edge_room;
+    uint32_t call_count, call_room;
+    uint32_t last_journal; /* newest N or T */
+    uint64_t hash;
+    uint32_t *stack; /* scratch of log_force */
+    uint32_t stack_room;
+};
+
+void log_clear(struct log *log);
+void log_release(struct log *log);
+
+uint32_t log_call(struct log *log, const struct pc_call *call);
+uint32_t log_node(struct log *log);
+/* Appends to the newest node. `prev`: the effect before it on the same place, or NONE. */
+uint32_t log_effect(struct log *log, const struct effect *effect);
+/* The newest node needs `before` (a node, or NONE: nothing). */
+void log_edge(struct log *log, uint32_t before);
+/* Call `at` forces `node` and all that it needs; with `waive_data` not the data that it needs. */
+void log_force(struct log *log, uint32_t node, uint32_t at, bool waive_data);
+/* The pages of a data node were dropped by the failed sync `at`. */
+void log_void(struct log *log, uint32_t node, uint32_t at);
+void log_mix(struct log *log, uint64_t value);
+
+#endif

@@ -1,0 +1,101 @@
+/* models.c: the persistence models as rows of flags, and the names of kinds. What the flags mean is
+ * in log.h; which real systems the rows describe, and from which sources, is in README.md. */
+#include <string.h>
+
+#include "log.h"
+
+const struct model_rules model_rules[PC_MODELS] = {
+    [PC_PROCESS_KILL] = {.name = "process-kill",
+                         .simulated = true,
+                         .steps = true,
+                         .undefined = true},
+    [PC_PREFIX] = {.name = "prefix", .simulated = true, .steps = true, .undefined = true},
+    [PC_POSIX] = {.name = "posix", .simulated = true, .undefined = true},
+    [PC_POSIX_MIN] = {.name = "posix-min",
+                      .simulated = true,
+                      .undefined = true,
+                      .split_names = true},
+    [PC_EXT4_ORDERED] = {.name = "ext4-ordered",
+                         .simulated = true,
+                         .journal = true,
+                         .map_apart = true},
+    [PC_EXT4_WRITEBACK] = {.name = "ext4-writeback", .journal = true, .undefined = true},
+    [PC_XFS] = {.name = "xfs", .journal = true},
+    [PC_BTRFS] = {.name = "btrfs", .journal = true, .map_apart = true},
+};
+
+static const char *const call_names[PC_CALL_KINDS] = {
+    [PC_CALL_CREATE] = "create",         [PC_CALL_MKDIR] = "mkdir",
+    [PC_CALL_WRITE] = "write",           [PC_CALL_TRUNCATE] = "truncate",
+    [PC_CALL_ALLOCATE] = "allocate",     [PC_CALL_LINK] = "link",
+    [PC_CALL_UNLINK] = "unlink",         [PC_CALL_RMDIR] = "rmdir",
+    [PC_CALL_RENAME] = "rename",         [PC_CALL_FSYNC] = "fsync",
+    [PC_CALL_FDATASYNC] = "fdatasync",   [PC_CALL_SYNC] = "sync",
+    [PC_CALL_SYNC_RANGE] = "sync_range", [PC_CALL_STORE] = "store",
+    [PC_CALL_MSYNC] = "msync",
+};
+
+static const char *const fault_names[PC_FAULT_KINDS] = {
+    [PC_FAULT_EIO] = "eio",     [PC_FAULT_ENOSPC] = "enospc",     [PC_FAULT_EINTR] = "eintr",
+    [PC_FAULT_SHORT] = "short", [PC_FAULT_LOSTSYNC] = "lostsync",
+};
+
+const char *pc_model_name(enum pc_model model)
+{
+    return model_rules[model].name;
+}
+
+bool pc_model_simulated(enum pc_model model)
+{
+    return model_rules[model].simulated;
+}
+
+bool pc_model_from_name(const char *name, enum pc_model *model)
+{
+    for (int i = 0; i < PC_MODELS; i++)
+        if (strcmp(model_rules[i].name, name) == 0) {
+            *model = (enum pc_model)i;
+            return true;
+        }
+    return false;
+}
+
+static bool find(const char *const *names, int count, const char *name, int *out)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0) {
+            *out = i;
+            return true;
+        }
+    return false;
+}
+
+const char *pc_call_kind_name(enum pc_call_kind kind)
+{
+    return call_names[kind];
+}
+
+bool pc_call_kind_from_name(const char *name, enum pc_call_kind *kind)
+{
+    int i;
+
+    if (!find(call_names, PC_CALL_KINDS, name, &i))
+        return false;
+    *kind = (enum pc_call_kind)i;
+    return true;
+}
+
+const char *pc_fault_kind_name(enum pc_fault_kind kind)
+{
+    return fault_names[kind];
+}
+
+bool pc_fault_kind_from_name(const char *name, enum pc_fault_kind *kind)
+{
+    int i;
+
+    if (!find(fault_names, PC_FAULT_KINDS, name, &i))
+        return false;
+    *kind = (enum pc_fault_kind)i;
+    return true;
+}

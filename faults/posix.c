@@ -1,0 +1,228 @@
+/* posix.c: the interposed calls, made from posix_calls.def; the mount; the lock.
+ *
+ * A call asks first whether it concerns the simulated disk: a load and a compare for descriptors,
+ * a compare of the first bytes for paths. Nothing else happens on the way to libc, which is found
+ * with dlsym at the first call of each name. While dlsym runs (it may itself want to open or map)
+ * and where it finds nothing, the system call is made directly.
+ *
+ * The lock is an ordinary mutex, held for one simulated call. A simulated call inside another one
+ * cannot happen: sim_ functions use sim_ and real_ functions only. It is checked, not assumed. */
+#define _GNU_SOURCE
+#include "posix_layer.h"
+
+#include <aio.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "powercut/posix.h"
+
+#define NO_NUMBER (-1)
+#define MAP_CONCERNED                                                                              \
+    ((!(flags & MAP_ANONYMOUS) && fd_is_ours(fd)) ||                                               \
+     ((flags & MAP_FIXED) && map_touches(addr, size)))
+
+_Static_assert(sizeof(off_t) == 8 && sizeof(long) == 8, "64-bit systems only");
+
+struct layer layer;
+__thread bool layer_inside;
+
+static __thread bool resolving;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- what posix_calls.def uses ---- */
+
+__attribute__((noreturn)) void __chk_fail(void);
+
+static long chk_failed(void)
+{
+    __chk_fail();
+}
+
+static bool aio_is_ours(const void *cb)
+{
+    /* The descriptor is the first member of both structures. */
+    return cb && fd_is_ours(*(const int *)cb);
+}
+
+static bool lio_is_ours(const void *const *list, int count)
+{
+    for (int i = 0; list && i < count; i++) {
+        if (aio_is_ours(list[i]))
+            return true;
+    }
+    return false;
+}
+
+/* ---- the lock ---- */
+
+static void before_fork(void)
+{
+    (void)pthread_mutex_lock(&lock);
+}
+
+static void after_fork(void)
+{
+    (void)pthread_mutex_unlock(&lock);
+}
+
+static void leave_lock(void)
+{
+    layer_inside = false;
+    (void)pthread_mutex_unlock(&lock);
+}
+
+static void enter_lock(void)
+{
+    if (layer_inside) {
+        static const char text[] = "powercut: a simulated call inside a simulated call\n";
+
+        (void)!real_write(STDERR_FILENO, text, sizeof text - 1);
+        abort();
+    }
+    (void)pthread_mutex_lock(&lock);
+    layer_inside = true;
+}
+
+void layer_enter(void)
+{
+    enter_lock();
+    if (map_writables)
+        map_observe();
+}
+
+long layer_leave(long result)
+{
+    leave_lock();
+    if (result_failed(result)) {
+        errno = (int)-result;
+        return -1;
+    }
+    return result;
+}
+
+/* ---- the system's own calls ---- */
+
+void *layer_resolve(const char *name)
+{
+    void *found;
+
+    if (resolving)
+        return NULL;
+    resolving = true;
+    found = dlsym(RTLD_NEXT, name);
+    resolving = false;
+    return found;
+}
+
+/* ---- messages ---- */
+
+long layer_refuse(const char *call, const char *path, int error)
+{
+    char line[512];
+    int len =
+        snprintf(line, sizeof line, "powercut: %s is not supported on a simulated file (%.300s)\n",
+                 call, path ? path : "NULL");
+
+    (void)!real_write(STDERR_FILENO, line, (size_t)len);
+    return -error;
+}
+
+long layer_refuse_fd(const char *call, int fd, int error)
+{
+    struct file *file = fd_peek(fd);
+
+    return layer_refuse(call, file ? file->path : "a closed descriptor", error);
+}
+
+/* ---- the mount ---- */
+
+/* Does `path` lie at or below the mount point? Repeated slashes and "." count as nothing; ".." in
+ * front of the mount point is not followed. */
+bool path_below(const char *path)
+{
+    const char *want = layer.prefix, *p = path;
+
+    if (!strncmp(path, layer.prefix, layer.prefix_len) &&
+        (path[layer.prefix_len] == '/' || !path[layer.prefix_len]))
+        return true;
+    if (path[1] != '/' && path[1] != '.' && path[1] != layer.prefix[1])
+        return false;
+    while (*want) {
+        while (p[0] == '/' || (p[0] == '.' && (p[1] == '/' || !p[1])))
+            p++;
+        want++;
+        while (*want && *want != '/') {
+            if (*want++ != *p++)
+                return false;
+        }
+        if (*p && *p != '/')
+            return false;
+    }
+    return true;
+}
+
+/* A simulated call was left by a jump (the step limit of the disk): the lock is still held. */
+static void enter_anyhow(void)
+{
+    if (layer_inside)
+        leave_lock();
+    enter_lock();
+}
+
+void pc_mount(const char *prefix, struct pc_disk *disk)
+{
+    static bool prepared;
+    size_t len = prefix && disk ? strlen(prefix) : 0;
+
+    must(!disk || (len > 1 && len < sizeof layer.prefix && prefix[0] == '/'));
+    must(!len || prefix[len - 1] != '/');
+    enter_anyhow();
+    must(fd_count() == 0 || disk == layer.disk);
+    if (!prepared) {
+        (void)pthread_atfork(before_fork, after_fork, after_fork);
+        prepared = true;
+    }
+    if (disk != layer.disk)
+        map_forget_all();
+    open_restart();
+    memcpy(layer.prefix, disk ? prefix : "", len + 1);
+    layer.prefix_len = len;
+    __atomic_store_n(&layer.disk, disk, __ATOMIC_RELEASE);
+    leave_lock();
+}
+
+size_t pc_open_descriptors(void)
+{
+    return fd_count();
+}
+
+void pc_close_all(void)
+{
+    enter_anyhow();
+    map_forget_all();
+    dir_forget_all();
+    stream_forget_all();
+    lock_forget_all();
+    fd_forget_all();
+    leave_lock();
+}
+
+void pc_observe_mappings(void)
+{
+    if (!map_writables)
+        return;
+    enter_lock();
+    map_observe();
+    leave_lock();
+}
+
+/* ---- the calls ---- */
+
+#include "posix_table.h"

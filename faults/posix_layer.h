@@ -1,0 +1,224 @@
+/* posix_layer.h (private): what the files of the POSIX layer share.
+ *
+ * posix_calls.def lists the interposed calls. posix.c turns each line into three functions:
+ *   name       what the program calls; decides whether the call concerns the simulated disk
+ *   real_name  the system's own
+ * and the line names sim_name, which does the work on the disk. A sim_ function runs with the lock
+ * held, after shared mappings were looked at, and answers a result or -errno; a pointer travels as
+ * a long, as in the kernel. It may call other sim_ and real_ functions, never an interposed name.
+ *
+ * Simulated descriptors are numbers of the process, held by O_PATH descriptors of "/" so that a
+ * call that is not interposed fails with EBADF. Closing parks the placeholder for the next open.
+ *
+ * No sanitizer instruments these files, and nothing here calls malloc, except where libc's contract
+ * says so (realpath, fopencookie). */
+#ifndef FAULTS_POSIX_LAYER_H
+#define FAULTS_POSIX_LAYER_H
+
+#ifndef _GNU_SOURCE
+#error "posix files define _GNU_SOURCE first"
+#endif
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <utime.h>
+
+#include "base/check.h"
+#include "disk.h"
+
+struct aiocb;
+struct aiocb64;
+struct sigevent;
+struct open_how;
+
+#pragma GCC visibility push(hidden)
+
+#define FD_LIMIT        65536       /* numbers that can be simulated */
+#define FD_PARKED_LIMIT 256         /* placeholders that wait for the next open */
+#define FILE_PATH_MAX   160         /* for messages only */
+#define IO_MAX          0x7ffff000u /* the most that Linux moves in one call */
+
+/* ---- the mount, the lock (posix.c) ---- */
+
+struct layer {
+    struct pc_disk *disk; /* NULL: not mounted */
+    size_t prefix_len;
+    char prefix[256];
+};
+
+extern struct layer layer;
+extern __thread bool layer_inside; /* this thread holds the lock */
+
+void layer_enter(void);
+long layer_leave(long result); /* turns -errno into errno and -1 */
+void *layer_resolve(const char *name);
+bool path_below(const char *path); /* the slow half of path_is_ours */
+
+/* "powercut: CALL is not supported on a simulated file (PATH)" on stderr; answers -error. */
+long layer_refuse(const char *call, const char *path, int error);
+long layer_refuse_fd(const char *call, int fd, int error);
+
+static inline bool path_is_ours(const char *path)
+{
+    return layer.disk && path && path[0] == '/' && path_below(path);
+}
+
+static inline bool result_failed(long result)
+{
+    return result < 0 && result > -4096;
+}
+
+/* ---- open file descriptions and descriptors (posix_fd.c) ---- */
+
+struct file {
+    uint32_t ino;
+    enum disk_kind kind;
+    uint32_t refs;
+    int flags;       /* what F_GETFL answers */
+    int flock;       /* 0, LOCK_SH or LOCK_EX */
+    uint64_t offset; /* a directory's: index of the next entry */
+    struct file *next_free;
+    char path[FILE_PATH_MAX];
+};
+
+extern struct file *fd_table[FD_LIMIT];
+
+static inline bool fd_is_ours(int fd)
+{
+    return (unsigned)fd < FD_LIMIT && __atomic_load_n(&fd_table[fd], __ATOMIC_RELAXED) != NULL;
+}
+
+static inline bool at_is_ours(int dirfd, const char *path)
+{
+    return path && path[0] == '/' ? path_is_ours(path) : fd_is_ours(dirfd);
+}
+
+static inline bool file_readable(const struct file *file)
+{
+    int access = file->flags & O_ACCMODE;
+
+    return !(file->flags & O_PATH) && (access == O_RDONLY || access == O_RDWR);
+}
+
+static inline bool file_writable(const struct file *file)
+{
+    int access = file->flags & O_ACCMODE;
+
+    return !(file->flags & O_PATH) && (access == O_WRONLY || access == O_RDWR);
+}
+
+/* Reserves a number (or -errno), to be given to fd_install or fd_unreserve. */
+int fd_reserve(void);
+void fd_unreserve(int fd);
+/* Makes `fd` refer to `file` and takes the caller's reference. */
+void fd_install(int fd, struct file *file, bool cloexec);
+struct file *file_new(uint32_t ino, enum disk_kind kind, int flags, const char *path);
+void file_release(struct file *file);
+struct file *fd_peek(int fd);                   /* NULL: not open on the disk */
+int fd_file(int fd, struct file **out);         /* -EBADF also for O_PATH */
+int fd_file_or_path(int fd, struct file **out); /* O_PATH descriptors, too */
+int fd_high(void);                              /* above all numbers in use */
+void fd_set_reserved(int fd, bool reserved);    /* a number of the layer's own */
+size_t fd_count(void);
+void fd_forget_all(void); /* closes all without a call on the disk */
+
+/* ---- locks (posix_lock.c) ---- */
+
+void lock_release(struct file *file);
+void lock_forget_all(void);
+long lock_fcntl(struct file *file, int command, void *arg);
+
+/* ---- paths (posix_path.c) ---- */
+
+enum place_last { PLACE_NAME, PLACE_ROOT, PLACE_DOT, PLACE_DOTDOT };
+
+struct place {
+    uint32_t dir; /* holds the name; unless PLACE_NAME: the directory that was named itself */
+    enum place_last last;
+    const char *name; /* points into the path */
+    size_t len;
+    bool slash;    /* the path ends in a slash */
+    bool relative; /* found from a descriptor, whose directory may have been removed */
+};
+
+/* What follows the mount point in `path`, which path_is_ours accepts. */
+const char *path_rest(const char *path);
+int place_find(int dirfd, const char *path, struct place *out);
+/* May a name be made here? Not in a directory that was removed. */
+int place_free(const struct place *place);
+int place_inode(const struct place *place, uint32_t *ino, enum disk_kind *kind);
+/* Both in one; with AT_EMPTY_PATH in `flags` an empty path names `dirfd`. */
+int path_inode(int dirfd, const char *path, int flags, uint32_t *ino, enum disk_kind *kind);
+enum disk_kind inode_kind(uint32_t ino);
+uint64_t inode_size(uint32_t ino);
+
+/* ---- mappings (posix_map.c) ---- */
+
+extern uint32_t map_high;      /* above all records in use; 0: nothing is mapped */
+extern uint32_t map_writables; /* mapped inodes that stores may change */
+
+bool map_touches_slow(const void *addr, size_t len);
+static inline bool map_touches(const void *addr, size_t len)
+{
+    return map_high && !layer_inside && map_touches_slow(addr, len);
+}
+void map_observe(void);
+void map_written(uint32_t ino, uint64_t offset, const void *buf, size_t len);
+void map_resized(uint32_t ino);
+void map_forget_all(void);
+/* Memory of the layer for one call. */
+void *layer_scratch(size_t size);
+
+/* ---- directories and streams (posix_dir.c, posix_stdio.c) ---- */
+
+#define DIR_LIMIT 512
+
+struct directory {
+    bool used;
+    int fd;
+    size_t next, count;
+    struct disk_dirent *entries; /* NULL: to be listed at the next readdir */
+    struct dirent entry;
+};
+
+extern struct directory dir_table[DIR_LIMIT];
+static inline bool dir_is_ours(const void *dir)
+{
+    return (uintptr_t)dir >= (uintptr_t)dir_table &&
+           (uintptr_t)dir < (uintptr_t)(dir_table + DIR_LIMIT);
+}
+void dir_forget_all(void);
+
+extern uint32_t stream_high;
+bool stream_is_ours_slow(FILE *file);
+static inline bool stream_is_ours(FILE *file)
+{
+    return stream_high && stream_is_ours_slow(file);
+}
+void stream_forget_all(void);
+
+/* ---- the calls ---- */
+
+#pragma GCC visibility pop
+
+#define POSIX_DECLARE
+#include "posix_table.h"
+#undef POSIX_DECLARE
+
+#pragma GCC visibility push(hidden)
+#include "posix_sim.h"
+#pragma GCC visibility pop
+
+#endif

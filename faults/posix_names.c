@@ -1,0 +1,250 @@
+/* posix_names.c: calls that make, move and remove names. Order of the checks as in Linux. */
+#define _GNU_SOURCE
+#include "posix_layer.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- rename ---- */
+
+/* Is `above` a proper ancestor of, or the same as, the directory `dir`? */
+static bool is_above(uint32_t above, uint32_t dir)
+{
+    for (;;) {
+        if (dir == above)
+            return true;
+        if (dir == DISK_ROOT)
+            return false;
+        dir = disk_parent(layer.disk, dir);
+    }
+}
+
+/* What the disk would refuse in another order, or cannot see: slashes at the end. */
+static int check_rename(const struct place *from, const struct place *to, bool no_replace)
+{
+    enum disk_kind kind;
+    uint32_t ino, to_ino;
+    int st = disk_lookup(layer.disk, from->dir, from->name, from->len, &ino);
+    bool there;
+
+    if (st)
+        return st;
+    kind = inode_kind(ino);
+    st = disk_lookup(layer.disk, to->dir, to->name, to->len, &to_ino);
+    if (st && st != -ENOENT)
+        return st;
+    there = !st;
+    if (there && no_replace)
+        return -EEXIST;
+    if (kind != DISK_DIRECTORY && (from->slash || to->slash))
+        return -ENOTDIR;
+    if (kind == DISK_DIRECTORY && is_above(ino, to->dir))
+        return -EINVAL;
+    if (there && to_ino != ino && is_above(to_ino, from->dir))
+        return -ENOTEMPTY;
+    return there ? 0 : place_free(to);
+}
+
+long sim_renameat(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+    struct place source, target;
+    int st;
+
+    if (flags & ~(unsigned)RENAME_NOREPLACE)
+        return layer_refuse("a flag of renameat2", from, EINVAL);
+    if (!from || !to)
+        return -EFAULT;
+    if (!*from || !*to)
+        return -ENOENT;
+    if (!at_is_ours(from_dir, from) || !at_is_ours(to_dir, to))
+        return -EXDEV;
+    st = place_find(from_dir, from, &source);
+    if (!st)
+        st = place_find(to_dir, to, &target);
+    if (st)
+        return st;
+    if (source.last != PLACE_NAME)
+        return -EBUSY;
+    if (target.last != PLACE_NAME)
+        return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+    st = check_rename(&source, &target, flags & RENAME_NOREPLACE);
+    if (st)
+        return st;
+    return disk_rename(layer.disk, source.dir, source.name, source.len, target.dir, target.name,
+                       target.len);
+}
+
+/* ---- link, unlink, directories ---- */
+
+/* A new name, for link and mkdir. */
+static int find_new(int dirfd, const char *path, bool directory, struct place *out)
+{
+    uint32_t ino;
+    int st = place_find(dirfd, path, out);
+
+    if (st)
+        return st;
+    if (out->last != PLACE_NAME)
+        return -EEXIST;
+    st = disk_lookup(layer.disk, out->dir, out->name, out->len, &ino);
+    if (!st)
+        return -EEXIST;
+    if (st == -ENOENT)
+        return out->slash && !directory ? -ENOENT : place_free(out);
+    return st;
+}
+
+long sim_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
+{
+    struct place target;
+    struct disk_stat stat;
+    enum disk_kind kind;
+    uint32_t ino;
+    int st;
+
+    if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
+    if (!from || !to)
+        return -EFAULT;
+    if (!at_is_ours(from_dir, from) || !at_is_ours(to_dir, to))
+        return -EXDEV;
+    st = path_inode(from_dir, from, flags, &ino, &kind);
+    if (!st)
+        st = find_new(to_dir, to, false, &target);
+    if (st)
+        return st;
+    if (kind == DISK_DIRECTORY)
+        return -EPERM;
+    if (!*from && (disk_stat(layer.disk, ino, &stat) || stat.links == 0))
+        return -ENOENT;
+    return disk_link(layer.disk, ino, target.dir, target.name, target.len);
+}
+
+static int remove_directory(const struct place *place)
+{
+    switch (place->last) {
+    case PLACE_ROOT:
+        return -EBUSY;
+    case PLACE_DOT:
+        return -EINVAL;
+    case PLACE_DOTDOT:
+        return -ENOTEMPTY;
+    default:
+        return disk_rmdir(layer.disk, place->dir, place->name, place->len);
+    }
+}
+
+static int remove_file(const struct place *place)
+{
+    enum disk_kind kind;
+    uint32_t ino;
+    int st;
+
+    if (place->last != PLACE_NAME)
+        return -EISDIR;
+    st = place_inode(place, &ino, &kind);
+    if (st)
+        return st;
+    return kind == DISK_DIRECTORY ? -EISDIR
+                                  : disk_unlink(layer.disk, place->dir, place->name, place->len);
+}
+
+long sim_unlinkat(int dirfd, const char *path, int flags)
+{
+    struct place place;
+    int st;
+
+    if (flags & ~AT_REMOVEDIR)
+        return -EINVAL;
+    st = place_find(dirfd, path, &place);
+    if (st)
+        return st;
+    return flags & AT_REMOVEDIR ? remove_directory(&place) : remove_file(&place);
+}
+
+long sim_remove(const char *path)
+{
+    long st = sim_unlinkat(AT_FDCWD, path, 0);
+
+    return st == -EISDIR ? sim_unlinkat(AT_FDCWD, path, AT_REMOVEDIR) : st;
+}
+
+long sim_mkdirat(int dirfd, const char *path)
+{
+    struct place place;
+    int st = find_new(dirfd, path, true, &place);
+
+    return st ? st : disk_mkdir(layer.disk, place.dir, place.name, place.len);
+}
+
+/* ---- looking ---- */
+
+long sim_readlinkat(int dirfd, const char *path, size_t size)
+{
+    enum disk_kind kind;
+    uint32_t ino;
+    int st;
+
+    if (size == 0)
+        return -EINVAL;
+    st = path_inode(dirfd, path, AT_EMPTY_PATH, &ino, &kind);
+    return st ? st : -EINVAL;
+}
+
+/* Drops the last component of `text`, but never the mount point. */
+static size_t drop_component(const char *text, size_t len)
+{
+    while (len > layer.prefix_len && text[len - 1] != '/')
+        len--;
+    return len > layer.prefix_len ? len - 1 : layer.prefix_len;
+}
+
+/* The path without ".", ".." and doubled slashes. It exists, and there are no symbolic links. */
+static size_t normalise(const char *path, char *out)
+{
+    size_t len = layer.prefix_len;
+
+    memcpy(out, layer.prefix, len);
+    for (;;) {
+        size_t part;
+
+        while (*path == '/')
+            path++;
+        part = (size_t)(strchrnul(path, '/') - path);
+        if (!part)
+            break;
+        if (part == 2 && path[0] == '.' && path[1] == '.') {
+            len = drop_component(out, len);
+        } else if (part != 1 || path[0] != '.') {
+            if (len + part + 2 > PATH_MAX)
+                return 0;
+            out[len++] = '/';
+            memcpy(out + len, path, part);
+            len += part;
+        }
+        path += part;
+    }
+    out[len] = '\0';
+    return len;
+}
+
+long sim_realpath(const char *path, char *resolved)
+{
+    char out[PATH_MAX];
+    enum disk_kind kind;
+    uint32_t ino;
+    size_t len;
+    int st = path_inode(AT_FDCWD, path, 0, &ino, &kind);
+
+    if (st)
+        return st;
+    len = normalise(path_rest(path), out);
+    if (!len)
+        return -ENAMETOOLONG;
+    if (!resolved)
+        resolved = malloc(len + 1);
+    if (!resolved)
+        return -ENOMEM;
+    memcpy(resolved, out, len + 1);
+    return (long)resolved;
+}

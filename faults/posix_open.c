@@ -1,0 +1,149 @@
+/* posix_open.c: open and its relatives, and temporary files. The order of the checks is Linux's
+ * (fs/namei.c), because programs look at errno. */
+#define _GNU_SOURCE
+#include "posix_layer.h"
+
+#include <unistd.h>
+
+static uint32_t temporary_number;
+
+/* May this inode, which was there before, be opened so? */
+static int may_open(int flags, enum disk_kind kind)
+{
+    bool changes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+
+    if ((flags & O_CREAT) && (flags & O_EXCL))
+        return -EEXIST;
+    if (kind == DISK_DIRECTORY)
+        return (flags & O_CREAT) || changes ? -EISDIR : 0;
+    return flags & O_DIRECTORY ? -ENOTDIR : 0;
+}
+
+/* Finds or makes the file. */
+static int find_or_create(int dirfd, const char *path, int flags, uint32_t *ino,
+                          enum disk_kind *kind, bool *created)
+{
+    struct place place;
+    int st = place_find(dirfd, path, &place);
+
+    *created = false;
+    if (st)
+        return st;
+    if ((flags & O_CREAT) && place.last == PLACE_NAME && place.slash)
+        return -EISDIR;
+    st = place_inode(&place, ino, kind);
+    if (!st)
+        return may_open(flags, *kind);
+    if (st != -ENOENT || !(flags & O_CREAT))
+        return st;
+    st = place_free(&place);
+    if (st)
+        return st;
+    *created = true;
+    *kind = DISK_FILE;
+    return disk_create(layer.disk, place.dir, place.name, place.len, ino);
+}
+
+static long open_inode(int fd, int dirfd, const char *path, int flags)
+{
+    struct file *file;
+    enum disk_kind kind;
+    uint32_t ino;
+    bool created;
+    int st = find_or_create(dirfd, path, flags, &ino, &kind, &created);
+
+    if (st)
+        return st;
+    if ((flags & O_TRUNC) && !created) {
+        st = disk_truncate(layer.disk, ino, 0);
+        if (st)
+            return st;
+        map_resized(ino);
+    }
+    file = file_new(ino, kind, flags, path);
+    if (!file)
+        return -ENFILE;
+    fd_install(fd, file, flags & O_CLOEXEC);
+    return fd;
+}
+
+long sim_openat(int dirfd, const char *path, int flags)
+{
+    long st;
+    int fd;
+
+    if ((flags & O_TMPFILE) == O_TMPFILE)
+        return layer_refuse("open with O_TMPFILE", path, EOPNOTSUPP);
+    if (flags & O_PATH)
+        flags &= O_PATH | O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW;
+    if ((flags & O_CREAT) && (flags & O_DIRECTORY))
+        return -EINVAL;
+    fd = fd_reserve();
+    if (fd < 0)
+        return fd;
+    st = open_inode(fd, dirfd, path, flags);
+    if (st < 0)
+        fd_unreserve(fd);
+    return st;
+}
+
+/* ---- temporary names: counted, so that a run repeats ---- */
+
+void open_restart(void)
+{
+    temporary_number = 0;
+}
+
+/* The six letters that are replaced, or NULL. */
+static char *six(char *template, int suffix)
+{
+    size_t len = strlen(template);
+
+    if (suffix < 0 || len < 6 + (size_t)suffix)
+        return NULL;
+    template += len - (size_t)suffix - 6;
+    return memcmp(template, "XXXXXX", 6) ? NULL : template;
+}
+
+static void fill_six(char *six_letters)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    uint32_t number = __atomic_fetch_add(&temporary_number, 1, __ATOMIC_RELAXED);
+
+    for (int i = 5; i >= 0; i--) {
+        six_letters[i] = letters[number % 36];
+        number /= 36;
+    }
+}
+
+int whole_mkstemp(char *template, int suffix, int flags)
+{
+    char *place = six(template, suffix);
+    int fd = -1;
+
+    if (!place) {
+        errno = EINVAL;
+        return -1;
+    }
+    do {
+        fill_six(place);
+        fd = open(template, (flags & ~O_ACCMODE) | O_RDWR | O_CREAT | O_EXCL, 0600);
+    } while (fd < 0 && errno == EEXIST);
+    return fd;
+}
+
+char *whole_mkdtemp(char *template)
+{
+    char *place = six(template, 0);
+    int st;
+
+    if (!place) {
+        errno = EINVAL;
+        return NULL;
+    }
+    do {
+        fill_six(place);
+        st = mkdir(template, 0700);
+    } while (st && errno == EEXIST);
+    return st ? NULL : template;
+}

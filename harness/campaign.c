@@ -1,0 +1,646 @@
+/* campaign.c: draws traces, has them explored in children, adds up, reports. See campaign.h.
+ *
+ * A task is one trace under one model. What a task finds depends on the seed and its number alone,
+ * and results are taken in the order of the tasks: neither the number of jobs nor the clock reaches
+ * an answer. */
+#include "campaign.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <xxhash.h>
+
+#include "base/check.h"
+#include "base/rng.h"
+
+#include "jobs.h"
+#include "json.h"
+#include "marks.h"
+#include "shrink.h"
+#include "story.h"
+
+#define STALL_SECONDS 120
+#define SHRINK_TRIES  400
+#define SIGNATURES    64
+
+struct running {
+    struct campaign *campaign;
+    struct tally tally;
+    uint64_t tasks, findings, clusters;
+    uint64_t signatures[SIGNATURES];
+    double began, last_line;
+    uint64_t next_line;
+    bool terminal;
+    struct json json;
+};
+
+/* ---- drawing ---- */
+
+/* Which faults a trace may arm: half of the traces have none, an eighth has syncs that lie. */
+static uint32_t lane(const struct campaign *campaign, uint64_t index)
+{
+    uint32_t lie = 1u << PC_FAULT_LOSTSYNC;
+
+    switch (index % 8) {
+    case 2:
+    case 3:
+    case 6:
+        return campaign->faults & ~lie;
+    case 7:
+        return campaign->faults & lie;
+    default:
+        return 0;
+    }
+}
+
+void campaign_trace(const struct campaign *campaign, uint64_t index, enum pc_model model,
+                    struct trace *trace)
+{
+    struct generator generator = {
+        .ops = campaign->ops, .faults = lane(campaign, index), .crashes = index % 4 != 0};
+    struct tape tape;
+
+    trace_init(trace);
+    trace->seed = rng_mix(campaign->seed ^ rng_mix(index));
+    trace->disk.model = model;
+    trace->disk.unit = campaign->unit ? campaign->unit : (index % 5 == 4 ? 4096 : 512);
+    trace->disk.seed = trace->seed;
+    snprintf(trace->store, sizeof trace->store, "%s", campaign->store->name);
+    tape_init(&tape, trace->seed);
+    trace_generate(trace, &tape, &generator);
+    tape_release(&tape);
+}
+
+static void task_trace(const struct campaign *campaign, uint64_t task, struct trace *trace)
+{
+    campaign_trace(campaign, task / campaign->model_count,
+                   campaign->models[task % campaign->model_count], trace);
+}
+
+/* ---- in the child ---- */
+
+/* What a child hands over: this, the two numbers as text, the marks, and for a finding the shrunk
+ * file, the original file and the story, each as text ended by a zero byte. */
+struct handed {
+    struct tally tally;
+    bool found;
+    enum rule rule;
+    uint32_t ops, items, tried;
+    uint64_t signature;
+    size_t texts[5];
+};
+
+static uint64_t signature_of(const struct finding *finding)
+{
+    const struct cut *cut = &finding->cut[0];
+    const char *dot = strrchr(cut->crash.file, '.');
+    uint64_t h = (uint64_t)finding->verdict.rule << 32 | finding->cuts;
+
+    if (finding->cuts == 0)
+        return h;
+    h = rng_mix(h ^ (uint64_t)cut->crash.call << 8 ^ cut->crash.place);
+    for (dot = dot ? dot : cut->crash.file; *dot; dot++)
+        h = rng_mix(h ^ (uint8_t)*dot);
+    for (uint32_t i = 0; i < cut->item_count && i < 1; i++)
+        h = rng_mix(h ^ cut->items[i].kind);
+    return h;
+}
+
+static char *file_text(const struct trace *trace, const struct finding *finding,
+                       const char *command)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    must(out != NULL);
+    story_file(out, trace, finding, command);
+    fclose(out);
+    return text;
+}
+
+static char *story_text(const struct trace *trace, const struct finding *finding,
+                        const struct pc_store *store)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    must(out != NULL);
+    story_tell(out, trace, finding, store);
+    fclose(out);
+    return text;
+}
+
+static void describe(const struct campaign *campaign, struct trace *trace, struct finding *finding,
+                     bool forked, struct handed *handed, char *texts[3])
+{
+    struct shrink shrink = {.store = campaign->store,
+                            .seed = trace->seed,
+                            .forked = forked,
+                            .tries = forked ? 150 : SHRINK_TRIES};
+
+    texts[1] = file_text(trace, finding, campaign->command);
+    if (!campaign->no_shrink)
+        shrink_finding(&shrink, trace, finding);
+    texts[0] = file_text(trace, finding, campaign->command);
+    texts[2] = story_text(trace, finding, campaign->store);
+    handed->found = true;
+    handed->rule = finding->verdict.rule;
+    handed->ops = trace->op_count;
+    for (uint32_t c = 0; c < finding->cuts; c++)
+        handed->items += finding->cut[c].item_count;
+    handed->tried = shrink.tried;
+    handed->signature = signature_of(finding);
+}
+
+static void beat(void *ctx, uint32_t epoch, uint64_t k, uint64_t leaf)
+{
+    (void)epoch;
+    (void)k;
+    (void)leaf;
+    jobs_beat(ctx);
+}
+
+static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
+{
+    struct campaign *campaign = ((struct running *)ctx)->campaign;
+    struct handed handed = {0};
+    struct explorer explorer;
+    struct finding finding;
+    struct trace trace;
+    char *texts[5] = {0};
+    uint64_t *marks = calloc(marks_count() + 1, sizeof *marks);
+
+    must(marks != NULL);
+    for (uint32_t i = 0; i < marks_count(); i++)
+        marks[i] = marks_get(i);
+    task_trace(campaign, task, &trace);
+    explorer_init(&explorer, &campaign->budget, campaign->store, trace.tuning, trace.seed);
+    explorer.position = beat;
+    explorer.position_ctx = channel;
+    explore_trace(&explorer, &trace, campaign->store, &finding);
+    for (uint32_t i = 0; i < marks_count(); i++)
+        marks[i] = marks_get(i) - marks[i];
+    if (finding.found)
+        describe(campaign, &trace, &finding, false, &handed, texts);
+    handed.tally = explorer.tally;
+    texts[3] = mpz_get_str(NULL, 10, explorer.tally.images);
+    texts[4] = mpz_get_str(NULL, 10, explorer.tally.exact);
+    for (int i = 0; i < 5; i++)
+        handed.texts[i] = texts[i] ? strlen(texts[i]) + 1 : 0;
+    jobs_emit(channel, bytes_of(&handed, sizeof handed));
+    for (int i = 0; i < 5; i++)
+        jobs_emit(channel, bytes_of(texts[i], handed.texts[i]));
+    jobs_emit(channel, bytes_of(marks, marks_count() * sizeof *marks));
+    for (int i = 0; i < 5; i++)
+        free(texts[i]);
+    free(marks);
+    trace_release(&trace);
+    explorer_release(&explorer);
+}
+
+/* ---- reports ---- */
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static bool make_dirs(char *path)
+{
+    for (char *p = path + 1; *p; p++)
+        if (*p == '/') {
+            *p = '\0';
+            if (mkdir(path, 0777) != 0 && errno != EEXIST)
+                return false;
+            *p = '/';
+        }
+    return mkdir(path, 0777) == 0 || errno == EEXIST;
+}
+
+static void write_file(const char *dir, const char *name, const char *text)
+{
+    char path[4200];
+    FILE *out;
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    out = fopen(path, "w");
+    if (out == NULL) {
+        fprintf(stderr, "%s: cannot be written: %s\n", path, strerror(errno));
+        return;
+    }
+    fputs(text, out);
+    fclose(out);
+}
+
+static bool known(struct running *running, uint64_t signature)
+{
+    for (uint64_t i = 0; i < running->clusters && i < SIGNATURES; i++)
+        if (running->signatures[i] == signature)
+            return true;
+    if (running->clusters < SIGNATURES)
+        running->signatures[running->clusters] = signature;
+    running->clusters++;
+    return false;
+}
+
+static void finding_json(struct running *running, uint64_t task, const struct handed *handed,
+                         const char *path, const char *story)
+{
+    struct json *json = &running->json;
+
+    json_object_begin(json);
+    json_key_text(json, "type", "finding");
+    json_key_u64(json, "number", running->clusters);
+    json_key_u64(json, "task", task);
+    json_key_text(json, "rule", rule_name(handed->rule));
+    json_key_u64(json, "operations", handed->ops);
+    json_key_u64(json, "items", handed->items);
+    json_key_text(json, "file", path);
+    json_key_text(json, "story", story);
+    json_key_seconds(json, "found_after_seconds", now() - running->began);
+    json_object_end(json);
+    if (!json_line(json, stdout))
+        fprintf(stderr, "standard output cannot be written\n");
+}
+
+static void report_finding(struct running *running, uint64_t task, const struct handed *handed,
+                           char *texts[3])
+{
+    const struct campaign *campaign = running->campaign;
+    char dir[4096], file[4200];
+
+    running->findings++;
+    if (known(running, handed->signature))
+        return;
+    snprintf(dir, sizeof dir, "%s/seed-%llu/finding-%03llu-%s-%08x", campaign->out,
+             (unsigned long long)campaign->seed, (unsigned long long)running->clusters,
+             rule_name(handed->rule), (unsigned)handed->signature);
+    if (!make_dirs(dir))
+        fprintf(stderr, "%s: cannot be made: %s\n", dir, strerror(errno));
+    write_file(dir, "finding.crash", texts[0]);
+    write_file(dir, "original.crash", texts[1]);
+    write_file(dir, "explain.txt", texts[2]);
+    snprintf(file, sizeof file, "%s/finding.crash", dir);
+    if (campaign->json) {
+        finding_json(running, task, handed, file, texts[2]);
+        return;
+    }
+    printf("finding %llu after %.1f s, %u operations, %u items\n%s",
+           (unsigned long long)running->clusters, now() - running->began, (unsigned)handed->ops,
+           (unsigned)handed->items, texts[2]);
+    printf("replay: %s replay %s\n\n", campaign->program, file);
+    fflush(stdout);
+}
+
+/* The child died: the parent shrinks, with every try in a child of its own. */
+static void report_death(struct running *running, uint64_t task, const struct jobs_result *result)
+{
+    struct campaign *campaign = running->campaign;
+    bool hang = result->outcome == JOBS_STALLED ||
+                (result->outcome == JOBS_FAILED && result->code == HANG_EXIT);
+    struct finding finding = {.found = true, .live = true};
+    struct handed handed = {0};
+    char *texts[3] = {0};
+    struct trace trace;
+
+    task_trace(campaign, task, &trace);
+    finding.op = trace.op_count;
+    finding.verdict.rule = hang ? RULE_HANG : RULE_CRASH;
+    snprintf(finding.verdict.text, sizeof finding.verdict.text, "the store %s (%s %d): %.*s",
+             hang ? "makes no progress" : "died", jobs_outcome_name(result->outcome), result->code,
+             (int)(result->stderr_tail.len < 400 ? result->stderr_tail.len : 400),
+             (const char *)result->stderr_tail.data);
+    for (char *p = finding.verdict.text; *p; p++)
+        if (*p == '\n')
+            *p = ' ';
+    describe(campaign, &trace, &finding, true, &handed, texts);
+    report_finding(running, task, &handed, texts);
+    for (int i = 0; i < 3; i++)
+        free(texts[i]);
+    trace_release(&trace);
+}
+
+static void progress(struct running *running, bool last)
+{
+    const struct campaign *campaign = running->campaign;
+    uint64_t total = campaign->seeds * campaign->model_count;
+    double spent = now() - running->began;
+
+    if (campaign->quiet || (last && !running->terminal))
+        return;
+    if (!running->terminal) {
+        if (running->tasks < running->next_line && spent < running->last_line + 60)
+            return;
+        running->next_line = running->tasks * 2 > 0 ? running->tasks * 2 : 1;
+        running->last_line = spent;
+    }
+    fprintf(stderr, "%s%02d:%02d traces %llu", running->terminal ? "\r" : "", (int)spent / 60,
+            (int)spent % 60, (unsigned long long)running->tasks);
+    if (!campaign->forever)
+        fprintf(stderr, "/%llu", (unsigned long long)total);
+    fprintf(stderr, " recoveries %llu (%.0f/s) points %llu findings %llu%s",
+            (unsigned long long)running->tally.recoveries,
+            spent > 0 ? (double)running->tally.recoveries / spent : 0.0,
+            (unsigned long long)running->tally.points, (unsigned long long)running->findings,
+            running->terminal && !last ? "   " : "\n");
+    fflush(stderr);
+}
+
+static bool done(void *ctx, uint64_t task, const struct jobs_result *result)
+{
+    struct running *running = ctx;
+    struct campaign *campaign = running->campaign;
+    const uint8_t *at = result->emitted.data;
+    char *texts[5];
+    struct handed handed;
+
+    running->tasks++;
+    if (result->outcome != JOBS_EXITED || result->emitted.len < sizeof handed) {
+        report_death(running, task, result);
+    } else {
+        mpz_t images, exact;
+
+        memcpy(&handed, at, sizeof handed);
+        at += sizeof handed;
+        for (int i = 0; i < 5; i++) {
+            texts[i] = handed.texts[i] ? (char *)at : "";
+            at += handed.texts[i];
+        }
+        for (uint32_t i = 0; i < marks_count(); i++) {
+            uint64_t hits;
+
+            memcpy(&hits, at + i * sizeof hits, sizeof hits);
+            marks_add(i, hits);
+        }
+        mpz_init_set_str(images, texts[3], 10);
+        mpz_init_set_str(exact, texts[4], 10);
+        memcpy(&handed.tally.images, &images, sizeof images);
+        memcpy(&handed.tally.exact, &exact, sizeof exact);
+        tally_add(&running->tally, &handed.tally);
+        mpz_clears(images, exact, NULL);
+        if (handed.found)
+            report_finding(running, task, &handed, texts);
+    }
+    progress(running, false);
+    return campaign->max_findings == 0 || running->clusters < campaign->max_findings;
+}
+
+static void tick(void *ctx, unsigned children)
+{
+    struct running *running = ctx;
+
+    (void)children;
+    if (running->terminal)
+        progress(running, false);
+}
+
+/* ---- the summary ---- */
+
+struct canary {
+    bool run, found;
+    double seconds;
+    char rule[32];
+};
+
+/* The canary is a build with a planted mistake; its exit code 1 means that it was found. */
+static void run_canary(const struct running *running, struct canary *canary)
+{
+    const struct campaign *campaign = running->campaign;
+    char command[4400], line[65536];
+    double began = now();
+    FILE *in;
+
+    canary->run = true;
+    snprintf(command, sizeof command,
+             "'%s' run --json --quiet --seed %llu --traces 60 --max-findings 1 --jobs %u "
+             "--out '%s/canary'",
+             campaign->canary, (unsigned long long)campaign->seed, campaign->jobs, campaign->out);
+    fflush(NULL);
+    in = popen(command, "r");
+    if (in == NULL)
+        return;
+    while (fgets(line, sizeof line, in)) {
+        const char *rule = strstr(line, "\"rule\":\"");
+
+        if (strstr(line, "\"finding\"") && rule && canary->rule[0] == '\0')
+            sscanf(rule + 8, "%31[a-z-]", canary->rule);
+    }
+    {
+        int status = pclose(in);
+
+        canary->found = WIFEXITED(status) && WEXITSTATUS(status) == 1 && canary->rule[0];
+    }
+    canary->seconds = now() - began;
+}
+
+static void collect_unreached(void *ctx, const char *name, uint64_t hits)
+{
+    struct json *json = ctx;
+
+    if (hits == 0)
+        json_text(json, name);
+}
+
+static void collect_hits(void *ctx, const char *name, uint64_t hits)
+{
+    json_key_u64(ctx, name, hits);
+}
+
+static void number_json(struct json *json, const char *name, const mpz_t number)
+{
+    char *text = mpz_get_str(NULL, 10, number);
+
+    json_key_decimal(json, name, text);
+    free(text);
+}
+
+static void faults_json(struct json *json, const struct tally *tally)
+{
+    json_key(json, "faults");
+    json_object_begin(json);
+    for (int i = 0; i < PC_FAULT_KINDS; i++) {
+        json_key(json, pc_fault_kind_name((enum pc_fault_kind)i));
+        json_object_begin(json);
+        json_key_u64(json, "fired", tally->faults_fired[i]);
+        json_key_u64(json, "mattered", tally->faults_mattered[i]);
+        json_object_end(json);
+    }
+    json_object_end(json);
+}
+
+static void summary_json(struct running *running, const struct canary *canary, int code)
+{
+    const struct campaign *campaign = running->campaign;
+    const struct tally *tally = &running->tally;
+    struct json *json = &running->json;
+    double spent = now() - running->began;
+
+    json_object_begin(json);
+    json_key_text(json, "type", "summary");
+    json_key_text(json, "schema", "powercut.result/1");
+    json_key_text(json, "store", campaign->store->name);
+    json_key_u64(json, "seed", campaign->seed);
+    json_key(json, "models");
+    json_array_begin(json);
+    for (uint32_t i = 0; i < campaign->model_count; i++)
+        json_text(json, pc_model_name(campaign->models[i]));
+    json_array_end(json);
+    json_key_u64(json, "traces", tally->traces);
+    json_key_u64(json, "operations", tally->ops);
+    json_key_u64(json, "epochs", tally->epochs);
+    json_key_u64(json, "calls", tally->calls);
+    json_key_u64(json, "crash_points", tally->points);
+    json_key_u64(json, "crash_points_exhaustive", tally->exhaustive);
+    json_key_u64(json, "crash_points_sampled", tally->sampled);
+    json_key_u64(json, "crash_points_skipped", tally->skipped);
+    number_json(json, "legal_images_accounted", tally->images);
+    number_json(json, "legal_images_exhaustive", tally->exact);
+    json_key_u64(json, "recoveries", tally->recoveries);
+    json_key_u64(json, "recoveries_nested", tally->nested);
+    json_key_u64(json, "recoveries_noise", tally->noise);
+    json_key_u64(json, "recoveries_refused", tally->refused);
+    json_key_u64(json, "recovered_states", tally->states);
+    faults_json(json, tally);
+    json_key(json, "marks");
+    json_object_begin(json);
+    marks_each(collect_hits, json);
+    json_object_end(json);
+    json_key(json, "marks_not_reached");
+    json_array_begin(json);
+    marks_each(collect_unreached, json);
+    json_array_end(json);
+    json_key_u64(json, "findings", running->clusters);
+    json_key_u64(json, "violations", running->findings);
+    json_key_text(json, "hooks", "claim_possible");
+    json_key_text(json, "canary", !canary->run ? "not run" : (canary->found ? "found" : "missed"));
+    json_key_text(json, "canary_rule", canary->rule);
+    json_key_u64(json, "exit", (uint64_t)code);
+    json_key_text(json, "repeat", campaign->command);
+    json_key_seconds(json, "wall_seconds", spent);
+    json_key_seconds(json, "recoveries_per_second",
+                     spent > 0 ? (double)tally->recoveries / spent : 0);
+    json_key_seconds(json, "canary_seconds", canary->seconds);
+    json_object_end(json);
+    if (!json_line(json, stdout))
+        fprintf(stderr, "standard output cannot be written\n");
+}
+
+static void print_unreached(void *ctx, const char *name, uint64_t hits)
+{
+    if (hits == 0)
+        printf("%s%s", (*(unsigned *)ctx)++ ? ", " : "marks not reached: ", name);
+}
+
+static void print_number(const char *what, const mpz_t number)
+{
+    char *text = mpz_get_str(NULL, 10, number);
+
+    if (strlen(text) <= 30)
+        printf("%s%s", what, text);
+    else
+        printf("%s%.1s.%.3se%zu (%zu digits)", what, text, text + 1, strlen(text) - 1,
+               strlen(text));
+    free(text);
+}
+
+static void summary_text(struct running *running, const struct canary *canary, int code)
+{
+    const struct campaign *campaign = running->campaign;
+    const struct tally *tally = &running->tally;
+    double spent = now() - running->began;
+    unsigned unreached = 0;
+
+    printf("traces %llu, operations %llu, epochs %llu; models", (unsigned long long)tally->traces,
+           (unsigned long long)tally->ops, (unsigned long long)tally->epochs);
+    for (uint32_t i = 0; i < campaign->model_count; i++)
+        printf(" %s", pc_model_name(campaign->models[i]));
+    printf("\ncrash points %llu: %llu exhaustive, %llu sampled, %llu skipped for the budget\n",
+           (unsigned long long)tally->points, (unsigned long long)tally->exhaustive,
+           (unsigned long long)tally->sampled, (unsigned long long)tally->skipped);
+    print_number("legal images accounted for: ", tally->images);
+    print_number(" (exhaustively: ", tally->exact);
+    printf(
+        ")\nrecoveries judged: %llu (%.0f/s), %llu of them inside a recovery; distinct recovered "
+        "states %llu; refused with a typed error after a lying sync %llu\n",
+        (unsigned long long)tally->recoveries, spent > 0 ? (double)tally->recoveries / spent : 0.0,
+        (unsigned long long)tally->nested, (unsigned long long)tally->states,
+        (unsigned long long)tally->refused);
+    printf("faults fired/mattered:");
+    for (int i = 0; i < PC_FAULT_KINDS; i++)
+        printf(" %s %llu/%llu", pc_fault_kind_name((enum pc_fault_kind)i),
+               (unsigned long long)tally->faults_fired[i],
+               (unsigned long long)tally->faults_mattered[i]);
+    printf("; hooks: active (claim_possible)\n");
+    marks_each(print_unreached, &unreached);
+    if (unreached)
+        printf("\n");
+    if (canary->run)
+        printf("canary: %s%s%s in %.1f s\n", canary->found ? "found" : "MISSED",
+               canary->rule[0] ? ", " : "", canary->rule, canary->seconds);
+    printf("%s: %llu findings (%llu violations) in %.1f s, exit %d\n",
+           code == 0 ? "passed" : (code == 1 ? "FAILED" : "INCONCLUSIVE"),
+           (unsigned long long)running->clusters, (unsigned long long)running->findings, spent,
+           code);
+    printf("seed=%llu repeat: %s\n", (unsigned long long)campaign->seed, campaign->command);
+}
+
+static int exit_code(const struct running *running, enum jobs_end end, const struct canary *canary)
+{
+    const struct campaign *campaign = running->campaign;
+
+    if (running->findings)
+        return 1;
+    if (end == JOBS_INTERRUPTED)
+        return 130;
+    if (end == JOBS_BROKEN)
+        return 4;
+    if (end == JOBS_TIME && !campaign->forever)
+        return 3;
+    if (running->tally.recoveries < campaign->least_recoveries)
+        return 3;
+    return canary->run && !canary->found ? 3 : 0;
+}
+
+int campaign_run(struct campaign *campaign)
+{
+    struct running running = {.campaign = campaign, .next_line = 1};
+    struct jobs_config config = {
+        .jobs = campaign->jobs,
+        .count = campaign->forever ? UINT64_MAX : campaign->seeds * campaign->model_count,
+        .stall_seconds = STALL_SECONDS,
+        .time_seconds = campaign->time_seconds,
+        .ctx = &running,
+        .work = work,
+        .done = done,
+        .tick = tick};
+    struct canary canary = {0};
+    enum jobs_end end;
+    int code;
+
+    tally_init(&running.tally);
+    json_init(&running.json);
+    running.terminal = isatty(STDERR_FILENO) && !campaign->quiet;
+    running.began = now();
+    end = jobs_run(&config);
+    progress(&running, true);
+    if (campaign->canary && running.findings == 0 && end != JOBS_INTERRUPTED)
+        run_canary(&running, &canary);
+    code = exit_code(&running, end, &canary);
+    if (campaign->json)
+        summary_json(&running, &canary, code);
+    else
+        summary_text(&running, &canary, code);
+    json_release(&running.json);
+    tally_release(&running.tally);
+    return code;
+}

@@ -1,0 +1,36 @@
+/* campaign.h: many traces, several at a time, one verdict. `powercut run`. */
+#ifndef HARNESS_CAMPAIGN_H
+#define HARNESS_CAMPAIGN_H
+
+#include "explore.h"
+
+struct campaign {
+    const struct pc_store *store;
+    uint64_t seed;
+    uint64_t seeds; /* how many traces are drawn; each runs under every model */
+    enum pc_model models[PC_MODELS];
+    uint32_t model_count;
+    uint32_t ops;
+    uint32_t faults; /* kinds that may be armed, a bit each */
+    uint32_t unit;   /* 0: 512, and sometimes 4096 */
+    struct budget budget;
+    unsigned jobs;
+    uint64_t time_seconds;
+    uint64_t max_findings; /* 0: all */
+    bool no_shrink, json, quiet, verbose;
+    bool forever;              /* until the time is over */
+    uint64_t least_recoveries; /* fewer: inconclusive */
+    const char *out;           /* directory of findings */
+    const char *canary;        /* a program with a planted mistake, or NULL */
+    const char *program;       /* argv[0] */
+    const char *command;       /* what repeats the run */
+};
+
+/* The exit code of the program. */
+int campaign_run(struct campaign *campaign);
+
+/* Draws the trace of one seed, as campaign_run does. */
+void campaign_trace(const struct campaign *campaign, uint64_t index, enum pc_model model,
+                    struct trace *trace);
+
+#endif

@@ -1,0 +1,479 @@
+/* explore.c: the search over crash states. See explore.h.
+ *
+ *   E1 A leaf is one recovery. It stands for all legal images that agree on what it looked at; its
+ *      weight is their number. Leaves of one point are disjoint, and when the search ends their
+ *      weights sum to the number of legal images of the point (checked, always).
+ *   E2 Where bytes are undefined, a leaf is run with zeros and with noise; counted apart.
+ *   E3 A search that does not end within the budget is completed by families of images from
+ *      several poles, each a legal set by construction, and by seeded ones. */
+#include "explore.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "base/check.h"
+#include "base/rng.h"
+
+#define COUNT_LIMIT ((size_t)20000)
+
+void tally_init(struct tally *tally)
+{
+    *tally = (struct tally){0};
+    mpz_init(tally->images);
+    mpz_init(tally->exact);
+}
+
+void tally_release(struct tally *tally)
+{
+    mpz_clear(tally->images);
+    mpz_clear(tally->exact);
+}
+
+void tally_add(struct tally *to, const struct tally *from)
+{
+    to->traces += from->traces;
+    to->ops += from->ops;
+    to->calls += from->calls;
+    to->epochs += from->epochs;
+    to->points += from->points;
+    to->exhaustive += from->exhaustive;
+    to->sampled += from->sampled;
+    to->skipped += from->skipped;
+    to->recoveries += from->recoveries;
+    to->leaves += from->leaves;
+    to->noise += from->noise;
+    to->nested += from->nested;
+    to->refused += from->refused;
+    to->states += from->states;
+    for (int i = 0; i < PC_FAULT_KINDS; i++) {
+        to->faults_fired[i] += from->faults_fired[i];
+        to->faults_mattered[i] += from->faults_mattered[i];
+    }
+    mpz_add(to->images, to->images, from->images);
+    mpz_add(to->exact, to->exact, from->exact);
+}
+
+void explorer_init(struct explorer *explorer, const struct budget *budget,
+                   const struct pc_store *store, const char *tuning, uint64_t seed)
+{
+    *explorer = (struct explorer){.budget = *budget};
+    judge_init(&explorer->judge, store, tuning);
+    judge_init(&explorer->inner, store, tuning);
+    tape_init(&explorer->tape, seed);
+    tally_init(&explorer->tally);
+}
+
+void explorer_release(struct explorer *explorer)
+{
+    judge_release(&explorer->inner);
+    judge_release(&explorer->judge);
+    tape_release(&explorer->tape);
+    tally_release(&explorer->tally);
+    free(explorer->states);
+}
+
+/* ---- one point ---- */
+
+struct point {
+    struct explorer *explorer;
+    struct session *session;
+    struct finding *finding;
+    struct pc_image *image;
+    size_t k;
+    struct question question;
+    uint64_t leaf;  /* number of the next leaf of this point */
+    size_t opened;  /* calls of the newest recovery when its open returned */
+    uint64_t *seen; /* hashes of sampled images */
+    uint32_t seen_count, seen_room;
+};
+
+static void note_state(struct explorer *explorer, uint64_t hash)
+{
+    size_t used = explorer->tally.states, room = explorer->state_room, i;
+
+    if ((used + 1) * 2 > room) {
+        uint64_t *old = explorer->states;
+
+        explorer->state_room = room ? room * 2 : 1024;
+        explorer->states = calloc(explorer->state_room, sizeof *explorer->states);
+        must(explorer->states != NULL);
+        for (size_t o = 0; o < room; o++)
+            if (old[o]) {
+                i = old[o] % explorer->state_room;
+                while (explorer->states[i])
+                    i = (i + 1) % explorer->state_room;
+                explorer->states[i] = old[o];
+            }
+        free(old);
+    }
+    hash |= 1;
+    i = hash % explorer->state_room;
+    while (explorer->states[i] && explorer->states[i] != hash)
+        i = (i + 1) % explorer->state_room;
+    if (explorer->states[i] == 0) {
+        explorer->states[i] = hash;
+        explorer->tally.states++;
+    }
+}
+
+static size_t choose(void *ctx, const struct pc_choice *choice)
+{
+    struct explorer *explorer = ctx;
+    uint64_t anchor = XXH3_64bits(choice->items, choice->n * sizeof *choice->items);
+
+    return tape_choose(&explorer->tape, TAPE_CRASH, anchor, (uint32_t)choice->n);
+}
+
+static bool due(uint64_t leaf, uint32_t every)
+{
+    return every != 0 && leaf % every == 0;
+}
+
+static void record(struct point *point, const struct verdict *verdict, enum pc_fill fill)
+{
+    struct finding *finding = point->finding;
+    size_t calls = pc_disk_call_count(point->session->disk);
+
+    finding->found = true;
+    finding->verdict = *verdict;
+    finding->cuts = 1;
+    finding->op = point->session->trace->op_count;
+    if (point->k < calls)
+        finding->op = (uint32_t)pc_disk_call(point->session->disk, point->k)->mark;
+    finding_cut(point->session->disk, point->image, point->k, fill, &finding->cut[0]);
+}
+
+/* One image of the recovery's own log: nothing of it kept, all, or some. */
+static bool run_nested(struct point *point, struct pc_image *image, size_t k, uint32_t way)
+{
+    struct explorer *explorer = point->explorer;
+    struct question question = point->question;
+    struct rng rng = rng_seeded(explorer->tape.seed ^ point->k << 20 ^ k << 8 ^ way);
+    enum pc_fill fill = way & 1 ? PC_FILL_NOISE : PC_FILL_ZERO;
+    struct verdict verdict;
+    size_t ignored;
+
+    pc_image_begin(image, NULL, fill);
+    for (uint32_t i = 0; way > 0 && i < pc_image_items(image); i++)
+        pc_image_set(image, i, way > 1 && rng_chance(&rng, way - 1, 3));
+    question.life = way == 1;
+    judge_image(&explorer->inner, image, &question, &verdict, &ignored);
+    explorer->tally.recoveries++;
+    explorer->tally.nested++;
+    explorer->spent++;
+    if (verdict.rule == RULE_NONE)
+        return true;
+    record(point, &verdict, PC_FILL_ZERO);
+    point->finding->cuts = 2;
+    finding_cut(explorer->judge.disk, image, k, fill, &point->finding->cut[1]);
+    return false;
+}
+
+/* Crashes inside the recovery that just ran, at every frontier of its open. The floor stays that of
+ * the first crash. What that recovery did not look at is durable as it is newest. */
+static bool nested(struct point *point)
+{
+    struct pc_disk *disk = point->explorer->judge.disk;
+    bool ok = true;
+
+    pc_image_answer(point->image, NULL);
+    pc_disk_settle(disk);
+    for (size_t k = 0; ok && k <= point->opened; k++) {
+        struct pc_image *image;
+
+        if (!pc_disk_is_frontier(disk, k))
+            continue;
+        image = pc_image_new(disk, k);
+        for (uint32_t way = 0; ok && way < (pc_image_items(image) ? 4u : 1u); way++)
+            ok = run_nested(point, image, k, way);
+        pc_image_free(image);
+    }
+    return ok;
+}
+
+/* Runs the leaf that the image is set up for. False: a violation was recorded. */
+static bool run_leaf(struct point *point, enum pc_fill fill)
+{
+    struct explorer *explorer = point->explorer;
+    struct verdict verdict;
+
+    point->question.life = due(point->leaf, explorer->budget.life);
+    if (explorer->position)
+        explorer->position(explorer->position_ctx, point->session->epoch, point->k, point->leaf);
+    judge_image(&explorer->judge, point->image, &point->question, &verdict, &point->opened);
+    explorer->tally.recoveries++;
+    explorer->tally.leaves++;
+    explorer->spent++;
+    if (verdict.rule != RULE_NONE) {
+        record(point, &verdict, fill);
+        return false;
+    }
+    note_state(explorer, seen_hash(&explorer->judge.seen));
+    return true;
+}
+
+/* A second crash within the recovery of one leaf in so many. */
+static bool finish_leaf(struct point *point)
+{
+    uint64_t number = point->leaf++ + point->k;
+
+    return !due(number, point->explorer->budget.nested) || point->question.lied || nested(point);
+}
+
+/* ---- all images of a point ---- */
+
+/* Depth first over the questions of recovery. True: finished or out of budget; *complete says
+ * which. False: a violation. */
+static bool search(struct point *point, bool *complete)
+{
+    struct explorer *explorer = point->explorer;
+    struct pc_chooser chooser = {explorer, choose};
+    mpz_t legal, sum, weight;
+    bool countable, ok = true, more = true;
+    uint32_t leaves = 0;
+
+    mpz_inits(legal, sum, weight, NULL);
+    pc_image_begin(point->image, &chooser, PC_FILL_ZERO);
+    countable = pc_image_count(point->image, COUNT_LIMIT, legal);
+    tape_drive(&explorer->tape, TAPE_CRASH, TAPE_SEARCH);
+    *complete = false;
+    while (ok && more && leaves < explorer->budget.leaves) {
+        pc_image_begin(point->image, &chooser, PC_FILL_ZERO);
+        tape_rewind(&explorer->tape, TAPE_CRASH);
+        ok = run_leaf(point, PC_FILL_ZERO);
+        if (ok && countable)
+            countable = pc_image_count(point->image, COUNT_LIMIT, weight);
+        if (ok && countable)
+            mpz_add(sum, sum, weight);
+        if (ok && pc_image_undefined_seen(point->image)) {
+            pc_image_begin(point->image, &chooser, PC_FILL_NOISE);
+            tape_rewind(&explorer->tape, TAPE_CRASH);
+            ok = run_leaf(point, PC_FILL_NOISE);
+            explorer->tally.noise++;
+        }
+        ok = ok && finish_leaf(point);
+        if (ok && explorer->tape.diverged) {
+            struct verdict verdict = {.rule = RULE_NONDETERMINISM};
+
+            snprintf(verdict.text, sizeof verdict.text,
+                     "two recoveries of one image looked at different places");
+            record(point, &verdict, PC_FILL_ZERO);
+            ok = false;
+        }
+        leaves++;
+        more = ok && tape_advance(&explorer->tape, TAPE_CRASH);
+    }
+    *complete = ok && !more;
+    if (*complete && countable) {
+        must(mpz_cmp(sum, legal) == 0); /* E1 */
+        mpz_add(explorer->tally.images, explorer->tally.images, legal);
+        mpz_add(explorer->tally.exact, explorer->tally.exact, legal);
+    } else {
+        mpz_add_ui(explorer->tally.images, explorer->tally.images, leaves);
+    }
+    mpz_clears(legal, sum, weight, NULL);
+    return ok;
+}
+
+/* The image as it is set now: run it unless it was. */
+static bool run_set(struct point *point, enum pc_fill fill)
+{
+    uint32_t n = (uint32_t)pc_image_items(point->image);
+    uint64_t hash = fill;
+
+    for (uint32_t i = 0; i < n; i++)
+        hash = rng_mix(hash ^ (uint64_t)pc_image_state(point->image, i));
+    for (uint32_t i = 0; i < point->seen_count; i++)
+        if (point->seen[i] == hash)
+            return true;
+    if (point->seen_count == point->seen_room) {
+        point->seen_room = point->seen_room ? point->seen_room * 2 : 64;
+        point->seen = realloc(point->seen, point->seen_room * sizeof *point->seen);
+        must(point->seen != NULL);
+    }
+    point->seen[point->seen_count++] = hash;
+    point->question.scan_claims = true;
+    if (!run_leaf(point, fill) || !finish_leaf(point))
+        return false;
+    mpz_add_ui(point->explorer->tally.images, point->explorer->tally.images, 1);
+    return true;
+}
+
+enum family {
+    FAMILY_NONE,
+    FAMILY_PREFIX, /* all before an item */
+    FAMILY_ALL_BUT_ONE,
+    FAMILY_ONE_ONLY,
+    FAMILY_ALL_BUT_FILE,
+    FAMILY_FILE_ONLY,
+    FAMILY_NO_DATA, /* metadata leaps over data */
+    FAMILY_DATA_ONLY,
+    FAMILY_NO_NAMES,
+    FAMILY_NAMES_ONLY,
+    FAMILY_RANDOM,
+    FAMILIES
+};
+
+struct member {
+    enum family family;
+    uint32_t item;
+    struct rng rng;
+    uint32_t share; /* random: kept in 10 */
+};
+
+static bool wanted(const struct pc_image *image, struct member *member, uint32_t i,
+                   const struct pc_item *special)
+{
+    struct pc_item item;
+
+    switch (member->family) {
+    case FAMILY_NONE:
+        return false;
+    case FAMILY_PREFIX:
+        return i < member->item;
+    case FAMILY_ALL_BUT_ONE:
+        return i != member->item;
+    case FAMILY_ONE_ONLY:
+        return i == member->item;
+    case FAMILY_RANDOM:
+        return rng_chance(&member->rng, member->share, 10);
+    default:
+        break;
+    }
+    pc_image_item(image, i, &item);
+    switch (member->family) {
+    case FAMILY_ALL_BUT_FILE:
+        return strcmp(item.path, special->path) != 0;
+    case FAMILY_FILE_ONLY:
+        return strcmp(item.path, special->path) == 0;
+    case FAMILY_NO_DATA:
+        return item.kind != PC_ITEM_DATA;
+    case FAMILY_DATA_ONLY:
+        return item.kind == PC_ITEM_DATA;
+    case FAMILY_NO_NAMES:
+        return item.kind != PC_ITEM_NAME;
+    default:
+        return item.kind == PC_ITEM_NAME;
+    }
+}
+
+/* Lost items first where the family names what is lost, so that the closure follows the family. */
+static bool run_member(struct point *point, struct member member)
+{
+    struct pc_image *image = point->image;
+    uint32_t n = (uint32_t)pc_image_items(image);
+    bool noise = rng_mix(member.item ^ (uint64_t)member.family << 8) & 1;
+    struct pc_item special;
+    bool lose_first = member.family == FAMILY_ALL_BUT_ONE || member.family == FAMILY_ALL_BUT_FILE ||
+                      member.family == FAMILY_NO_DATA || member.family == FAMILY_NO_NAMES;
+    uint8_t *want = malloc(n + 1);
+    bool ok;
+
+    must(want != NULL);
+    pc_image_item(image, member.item, &special);
+    pc_image_begin(image, NULL, noise ? PC_FILL_NOISE : PC_FILL_ZERO);
+    for (uint32_t i = 0; i < n; i++)
+        want[i] = wanted(image, &member, i, &special);
+    for (int pass = 0; pass < 2; pass++)
+        for (uint32_t i = 0; i < n; i++)
+            if (want[i] == ((pass == 0) != lose_first))
+                pc_image_set(image, i, want[i]);
+    free(want);
+    ok = run_set(point, noise ? PC_FILL_NOISE : PC_FILL_ZERO);
+    return ok;
+}
+
+static bool sample(struct point *point)
+{
+    struct explorer *explorer = point->explorer;
+    uint32_t n = (uint32_t)pc_image_items(point->image), per = explorer->budget.samples / 6 + 1;
+    struct rng rng =
+        rng_seeded(explorer->tape.seed ^ (uint64_t)point->k << 32 ^ point->session->epoch);
+
+    for (int family = 0; family < FAMILY_RANDOM; family++) {
+        bool single = family == FAMILY_NONE || family >= FAMILY_NO_DATA;
+
+        for (uint32_t i = 0; i < (single ? 1 : per); i++) {
+            struct member member = {.family = (enum family)family};
+
+            /* The newest items first: they are what the crash interrupts. */
+            member.item = i < per / 2 && i < n ? n - 1 - i : (uint32_t)rng_below(&rng, n);
+            if (!run_member(point, member))
+                return false;
+        }
+    }
+    for (uint32_t i = 0; i < explorer->budget.samples; i++) {
+        static const uint32_t shares[] = {1, 5, 9, 5, 9, 9};
+        struct member member = {
+            .family = FAMILY_RANDOM, .rng = {rng_next(&rng)}, .share = shares[i % 6]};
+
+        if (!run_member(point, member))
+            return false;
+    }
+    return true;
+}
+
+static void explore_point(struct explorer *explorer, struct session *session, size_t k,
+                          struct finding *finding)
+{
+    struct point point = {.explorer = explorer, .session = session, .finding = finding, .k = k};
+    struct question *question = &point.question;
+    bool complete;
+
+    question->model = session_judge(session, k, &question->at, &question->trust);
+    question->kill = session->trace->disk.model == PC_PROCESS_KILL;
+    question->lied = session_first_lie(session) < k;
+    question->scan_claims = question->lied;
+    point.image = pc_image_new(session->disk, k);
+    explorer->tally.points++;
+    if (search(&point, &complete)) {
+        if (complete)
+            explorer->tally.exhaustive++;
+        else {
+            explorer->tally.sampled++;
+            sample(&point);
+        }
+    }
+    free(point.seen);
+    pc_image_free(point.image);
+}
+
+/* Is the point of interest? With a tail only those within the last operations are. */
+static bool within(const struct explorer *explorer, const struct session *session, size_t k)
+{
+    size_t calls = pc_disk_call_count(session->disk);
+    uint32_t ops = session->trace->op_count, tail = explorer->budget.tail;
+
+    if (!pc_disk_is_frontier(session->disk, k))
+        return false;
+    if (tail == 0 || ops <= tail || k == calls)
+        return true;
+    return pc_disk_call(session->disk, k)->mark > ops - tail;
+}
+
+void explore_epoch(struct explorer *explorer, struct session *session, struct finding *finding)
+{
+    size_t calls = pc_disk_call_count(session->disk), frontiers = 0, seen = 0;
+    uint64_t spent = explorer->spent;
+
+    explorer->tally.epochs++;
+    explorer->tally.calls += calls;
+    for (size_t k = 0; k <= calls; k++)
+        frontiers += within(explorer, session, k);
+    for (size_t k = 0; k <= calls && !finding->found; k++) {
+        if (!within(explorer, session, k))
+            continue;
+        seen++;
+        /* Out of budget: what is left is thinned out evenly, the last point is always visited. */
+        if (explorer->budget.recoveries && explorer->spent - spent > explorer->budget.recoveries &&
+            seen % 8 != 0 && seen != frontiers) {
+            explorer->tally.skipped++;
+            continue;
+        }
+        explore_point(explorer, session, k, finding);
+    }
+    explorer->tally.refused += explorer->judge.refused + explorer->inner.refused;
+    explorer->judge.refused = explorer->inner.refused = 0;
+}

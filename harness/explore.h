@@ -1,0 +1,59 @@
+/* explore.h: visits the crash states of an epoch: every frontier point, and at each the legal
+ * images: all of them when a depth-first search over what recovery looks at ends within the
+ * budget, otherwise the families that find most, and seeded samples. Counts are exact. */
+#ifndef HARNESS_EXPLORE_H
+#define HARNESS_EXPLORE_H
+
+#include <gmp.h>
+
+#include "finding.h"
+#include "judge.h"
+#include "session.h"
+#include "tape.h"
+
+struct budget {
+    uint32_t leaves;     /* recoveries per crash point before it is sampled instead */
+    uint32_t samples;    /* seeded images per sampled crash point, besides the families */
+    uint32_t nested;     /* one leaf in so many is crashed again inside its recovery; 0: none */
+    uint32_t life;       /* one leaf in so many has to go on living */
+    uint32_t recoveries; /* per epoch; beyond it crash points are thinned out */
+    uint32_t tail;       /* only crash points within the last so many operations; 0: all */
+};
+
+struct tally {
+    uint64_t traces, ops, calls, epochs;
+    uint64_t points, exhaustive, sampled, skipped;
+    uint64_t recoveries, leaves, noise, nested, refused, states;
+    uint64_t faults_fired[PC_FAULT_KINDS], faults_mattered[PC_FAULT_KINDS];
+    mpz_t images; /* legal images of the exhaustive points, plus those run one by one */
+    mpz_t exact;  /* of the exhaustive points alone */
+};
+
+void tally_init(struct tally *tally);
+void tally_release(struct tally *tally);
+void tally_add(struct tally *to, const struct tally *from);
+
+struct explorer {
+    struct budget budget;
+    struct judge judge, inner; /* inner: recoveries of crashed recoveries */
+    struct tape tape;
+    struct tally tally;
+    uint64_t *states; /* hashes of the recovered states seen, open addressing */
+    size_t state_room;
+    uint64_t spent; /* recoveries of this trace */
+    void (*position)(void *ctx, uint32_t epoch, uint64_t k, uint64_t leaf); /* NULL: none */
+    void *position_ctx;
+};
+
+void explorer_init(struct explorer *explorer, const struct budget *budget,
+                   const struct pc_store *store, const char *tuning, uint64_t seed);
+void explorer_release(struct explorer *explorer);
+
+/* Explores a finished epoch (session_end_epoch was called). Stops at the first violation. */
+void explore_epoch(struct explorer *explorer, struct session *session, struct finding *finding);
+
+/* Executes a whole trace and explores each of its epochs. */
+void explore_trace(struct explorer *explorer, struct trace *trace, const struct pc_store *store,
+                   struct finding *finding);
+
+#endif

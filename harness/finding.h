@@ -1,0 +1,45 @@
+/* finding.h: one violation, as data: the trace, where the power failed, what did not reach the
+ * disk, and which rule broke. Written as a .crash file that replays it. */
+#ifndef HARNESS_FINDING_H
+#define HARNESS_FINDING_H
+
+#include <stdio.h>
+
+#include "powercut/disk.h"
+
+#include "model.h"
+#include "trace.h"
+
+#define CUT_ITEMS 256
+
+/* One crash: a point of the log and an image. */
+struct cut {
+    struct crash crash;
+    struct item_name items[CUT_ITEMS]; /* lost when the pole is newest, kept when it is oldest */
+    uint32_t item_count;
+    char before[96]; /* the call that was about to happen, in words */
+};
+
+struct finding {
+    bool found;
+    bool live; /* seen while the store ran, not after a crash */
+    struct verdict verdict;
+    uint32_t op;   /* live: the operation; else the one during which the power failed */
+    uint32_t cuts; /* 0, 1, or 2 with a second crash within the recovery */
+    struct cut cut[2];
+};
+
+/* The name of an item, unambiguous within its image. */
+void finding_item(const struct pc_image *image, uint32_t item, struct item_name *name);
+/* The item of that name, or PC_ITEM_NONE. */
+uint32_t finding_find(const struct pc_image *image, const struct item_name *name);
+/* Describes the image as it is decided, from the pole that needs fewer words. */
+void finding_cut(const struct pc_disk *disk, const struct pc_image *image, size_t k,
+                 enum pc_fill fill, struct cut *cut);
+/* Puts the items of a cut into effect, and the pole. False: an item is not there (named in why). */
+bool finding_impose(struct pc_image *image, const struct cut *cut, char *why, size_t room);
+
+/* Appends the crash steps to a copy of the trace. */
+void finding_steps(const struct finding *finding, struct trace *trace);
+
+#endif

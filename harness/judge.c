@@ -1,0 +1,357 @@
+/* judge.c: one recovery and all that is asked of it. See judge.h.
+ *
+ *   J1 open must succeed when every sync was honest; else a typed error is an answer too.
+ *   J2 what is there must be the state of one cut (model.c).
+ *   J3 forward scan, backward scan, gets and seeks agree.
+ *   J4 the store goes on: a write, a flush, a compaction, its own check, close.
+ *   J5 opened again it has exactly what it had.
+ *   J6 after close no memory and no descriptor is left. */
+#include "judge.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "powercut/posix.h"
+
+void judge_hang(void *ctx)
+{
+    static const char text[] =
+        "powercut: the store made more steps than any recovery needs: hang\n";
+
+    (void)ctx;
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(HANG_EXIT);
+}
+
+static int no_claim(void *ctx, const char *file, uint64_t offset)
+{
+    (void)ctx;
+    (void)file;
+    (void)offset;
+    return 0;
+}
+
+void judge_init(struct judge *judge, const struct pc_store *store, const char *tuning)
+{
+    *judge = (struct judge){.store = store, .tuning = tuning};
+}
+
+void judge_release(struct judge *judge)
+{
+    pc_disk_free(judge->disk);
+    heap_release(&judge->heap);
+    seen_release(&judge->seen);
+    seen_release(&judge->other);
+    free(judge->buffer);
+    *judge = (struct judge){0};
+}
+
+/* ---- reading ---- */
+
+enum pc_store_status judge_scan(const struct pc_store *store, void *db, void *snapshot,
+                                struct seen *seen, struct pc_store_error *error)
+{
+    struct bytes key, value;
+    enum pc_move move = PC_FIRST;
+    enum pc_store_status st;
+    void *iter;
+
+    seen_clear(seen);
+    st = store->iter_new(db, snapshot, &iter, error);
+    if (st)
+        return st;
+    while (store->iter_move(iter, move, (struct bytes){0}, &key, &value, error)) {
+        seen_add(seen, key, value);
+        move = PC_NEXT;
+    }
+    store->iter_free(iter);
+    return error->status;
+}
+
+static bool fail(struct verdict *verdict, enum rule rule, const char *what, const char *detail)
+{
+    verdict->rule = rule;
+    snprintf(verdict->text, sizeof verdict->text, "%s%s%s", what, *detail ? ": " : "", detail);
+    return false;
+}
+
+static bool sorted(const struct seen *seen)
+{
+    for (size_t i = 1; i < seen->count; i++)
+        if (bytes_compare(seen->entries[i - 1].key, seen->entries[i].key) >= 0)
+            return false;
+    return true;
+}
+
+static bool same(const struct seen_entry *entry, struct bytes key, struct bytes value)
+{
+    return bytes_equal(entry->key, key) && entry->len == value.len &&
+           entry->hash == model_hash(value);
+}
+
+static bool backward_agrees(const struct pc_store *store, void *db, void *snapshot,
+                            const struct seen *seen, struct verdict *verdict)
+{
+    struct pc_store_error error = {0};
+    struct bytes key, value;
+    enum pc_move move = PC_LAST;
+    size_t left = seen->count;
+    bool ok = true;
+    void *iter;
+
+    if (store->iter_new(db, snapshot, &iter, &error))
+        return fail(verdict, RULE_READ, "no iterator", error.text);
+    while (ok && store->iter_move(iter, move, (struct bytes){0}, &key, &value, &error)) {
+        ok = left > 0 && same(&seen->entries[left - 1], key, value);
+        left--;
+        move = PC_PREV;
+    }
+    store->iter_free(iter);
+    if (error.status)
+        return fail(verdict, RULE_READ, "the backward scan fails", error.text);
+    if (!ok || left != 0)
+        return fail(verdict, RULE_READ, "the backward scan differs from the forward scan", "");
+    return true;
+}
+
+struct got {
+    uint64_t hash;
+    size_t len;
+};
+
+static void take(void *ctx, struct bytes value)
+{
+    struct got *got = ctx;
+
+    got->hash = model_hash(value);
+    got->len = value.len;
+}
+
+static bool gets_agree(const struct pc_store *store, void *db, void *snapshot,
+                       const struct seen *seen, const struct model *model, struct verdict *verdict)
+{
+    for (uint32_t i = 0; i < model->line_count; i++) {
+        struct pc_store_error error = {0};
+        struct got got = {0};
+        const struct seen_entry *entry = seen_find(seen, model->lines[i].key);
+        enum pc_store_status st = store->get(db, snapshot, model->lines[i].key, take, &got, &error);
+
+        if (st != PC_STORE_OK && st != PC_STORE_NOT_FOUND)
+            return fail(verdict, RULE_READ, "get fails", error.text);
+        if ((st == PC_STORE_OK) != (entry != NULL) ||
+            (entry && (entry->hash != got.hash || entry->len != got.len)))
+            return fail(verdict, RULE_READ, "get differs from the scan",
+                        st == PC_STORE_OK ? (entry ? "another value" : "only get finds the key")
+                                          : "only the scan finds the key");
+    }
+    return true;
+}
+
+/* First entry not below `key`. */
+static size_t lower_bound(const struct seen *seen, struct bytes key)
+{
+    size_t i = 0;
+
+    while (i < seen->count && bytes_compare(seen->entries[i].key, key) < 0)
+        i++;
+    return i;
+}
+
+static bool seek_agrees(const struct pc_store *store, void *iter, const struct seen *seen,
+                        struct bytes target, bool forward)
+{
+    struct pc_store_error error = {0};
+    struct bytes key = {0}, value = {0};
+    size_t at = lower_bound(seen, target);
+    bool found;
+
+    found =
+        store->iter_move(iter, forward ? PC_SEEK : PC_SEEK_FOR_PREV, target, &key, &value, &error);
+    if (!forward && !(at < seen->count && bytes_equal(seen->entries[at].key, target)))
+        at = at == 0 ? SIZE_MAX : at - 1;
+    if (error.status || found != (at < seen->count))
+        return false;
+    if (!found)
+        return true;
+    if (!same(&seen->entries[at], key, value))
+        return false;
+    /* Against the direction of the seek: the turn is where iterators go wrong. */
+    found = store->iter_move(iter, forward ? PC_PREV : PC_NEXT, (struct bytes){0}, &key, &value,
+                             &error);
+    at = forward ? (at == 0 ? SIZE_MAX : at - 1) : at + 1;
+    if (error.status || found != (at < seen->count))
+        return false;
+    return !found || same(&seen->entries[at], key, value);
+}
+
+static bool seeks_agree(const struct pc_store *store, void *db, void *snapshot,
+                        const struct seen *seen, const struct model *model, struct verdict *verdict)
+{
+    struct pc_store_error error = {0};
+    uint32_t step = model->line_count / 6 + 1;
+    bool ok = true;
+    void *iter;
+
+    if (store->iter_new(db, snapshot, &iter, &error))
+        return fail(verdict, RULE_READ, "no iterator", error.text);
+    for (uint32_t i = 0; ok && i < model->line_count; i += step)
+        ok = seek_agrees(store, iter, seen, model->lines[i].key, true) &&
+             seek_agrees(store, iter, seen, model->lines[i].key, false);
+    store->iter_free(iter);
+    return ok || fail(verdict, RULE_READ, "a seek differs from the forward scan", "");
+}
+
+bool judge_reads(const struct pc_store *store, void *db, void *snapshot, const struct seen *seen,
+                 struct seen *scratch, const struct model *model, struct verdict *verdict)
+{
+    (void)scratch;
+    if (!sorted(seen))
+        return fail(verdict, RULE_READ, "the forward scan is not in order", "");
+    return backward_agrees(store, db, snapshot, seen, verdict) &&
+           gets_agree(store, db, snapshot, seen, model, verdict) &&
+           seeks_agree(store, db, snapshot, seen, model, verdict);
+}
+
+/* ---- a recovery ---- */
+
+static enum pc_store_status open_store(struct judge *judge, const struct question *question,
+                                       struct pc_store_error *error)
+{
+    struct pc_store_env env = {.dir = STORE_DIR,
+                               .hooks = &judge->hooks,
+                               .alloc = heap_alloc,
+                               .free = heap_free,
+                               .alloc_ctx = &judge->heap,
+                               .tuning = judge->tuning};
+
+    judge->hooks.claim_possible = question->scan_claims ? NULL : no_claim;
+    judge->db = NULL;
+    return judge->store->open(&env, &judge->db, error);
+}
+
+static bool typed(enum pc_store_status st)
+{
+    return st == PC_STORE_CORRUPT || st == PC_STORE_DATA_LOSS;
+}
+
+/* An answer with an error where a state was asked for. True: legal, and nothing more to ask. */
+static bool refusal(struct judge *judge, const struct question *question, const char *what,
+                    const struct pc_store_error *error, struct verdict *verdict)
+{
+    if (question->lied && typed(error->status)) {
+        judge->refused++;
+        return true;
+    }
+    return fail(verdict, RULE_OPEN, what, error->text);
+}
+
+static void close_store(struct judge *judge, struct verdict *verdict)
+{
+    struct pc_store_error error = {0};
+    void *db = judge->db;
+
+    judge->db = NULL;
+    if (db && judge->store->close(db, &error) && verdict->rule == RULE_NONE)
+        fail(verdict, RULE_PROGRESS, "close fails after recovery", error.text);
+    if (verdict->rule != RULE_NONE)
+        return;
+    if (judge->heap.held != 0)
+        fail(verdict, RULE_LEAK, "memory is left after close", "");
+    if (pc_open_descriptors() != 0)
+        fail(verdict, RULE_LEAK, "descriptors are left after close", "");
+}
+
+/* J4: the marker goes in and out again, so that the state is what it was. */
+static bool live_on(struct judge *judge, struct verdict *verdict)
+{
+    const struct pc_store *store = judge->store;
+    struct pc_write marker = {.key = bytes_str("~powercut"), .value = bytes_str("alive")};
+    struct pc_store_error error = {0};
+    uint64_t seq = 0;
+
+    if (store->write(judge->db, &marker, 1, true, &seq, &error))
+        return fail(verdict, RULE_PROGRESS, "a write after recovery fails", error.text);
+    if (store->flush(judge->db, &error))
+        return fail(verdict, RULE_PROGRESS, "a flush after recovery fails", error.text);
+    marker.is_delete = true;
+    if (store->write(judge->db, &marker, 1, false, &seq, &error))
+        return fail(verdict, RULE_PROGRESS, "a delete after recovery fails", error.text);
+    if (store->compact(judge->db, (struct bytes){0}, (struct bytes){0}, &error))
+        return fail(verdict, RULE_PROGRESS, "a compaction after recovery fails", error.text);
+    if (store->check && store->check(judge->db, &error))
+        return fail(verdict, RULE_STRUCTURE, "the store's check fails after recovery", error.text);
+    return true;
+}
+
+static bool same_again(struct judge *judge, struct verdict *verdict, const char *when)
+{
+    struct pc_store_error error = {0};
+
+    if (judge_scan(judge->store, judge->db, NULL, &judge->other, &error))
+        return fail(verdict, RULE_RECOVERY, when, error.text);
+    if (!seen_equal(&judge->seen, &judge->other))
+        return fail(verdict, RULE_RECOVERY, when, "the content changed");
+    return true;
+}
+
+static void examine(struct judge *judge, const struct question *question, struct verdict *verdict)
+{
+    struct pc_store_error error = {0};
+
+    if (judge_scan(judge->store, judge->db, NULL, &judge->seen, &error)) {
+        refusal(judge, question, "the recovered store cannot be read", &error, verdict);
+        return;
+    }
+    model_judge(question->model, question->at, question->kill, question->trust, &judge->seen,
+                verdict);
+    if (verdict->rule != RULE_NONE)
+        return;
+    if (!judge_reads(judge->store, judge->db, NULL, &judge->seen, &judge->other, question->model,
+                     verdict))
+        return;
+    if (question->life && !question->lied && live_on(judge, verdict))
+        same_again(judge, verdict, "after recovery, a flush and a compaction");
+}
+
+static void boot(struct judge *judge, struct pc_image *image)
+{
+    if (judge->disk)
+        pc_disk_reboot(judge->disk, image);
+    else
+        judge->disk = pc_disk_boot(image);
+    pc_disk_step_limit(judge->disk, STEP_LIMIT, judge_hang, NULL);
+    heap_reset(&judge->heap);
+    pc_mount(MOUNT_POINT, judge->disk);
+    judge->recoveries++;
+}
+
+void judge_image(struct judge *judge, struct pc_image *image, const struct question *question,
+                 struct verdict *verdict, size_t *opened)
+{
+    struct pc_store_error error = {0};
+
+    *verdict = (struct verdict){0};
+    boot(judge, image);
+    if (open_store(judge, question, &error)) {
+        *opened = pc_disk_call_count(judge->disk);
+        refusal(judge, question, "the store does not open", &error, verdict);
+        if (verdict->rule == RULE_NONE && (judge->heap.held || pc_open_descriptors()))
+            fail(verdict, RULE_LEAK, "memory or descriptors are left after a refused open", "");
+        pc_close_all();
+        return;
+    }
+    *opened = pc_disk_call_count(judge->disk);
+    examine(judge, question, verdict);
+    close_store(judge, verdict);
+    if (verdict->rule == RULE_NONE && question->life && !question->lied) {
+        heap_reset(&judge->heap);
+        if (open_store(judge, question, &error))
+            fail(verdict, RULE_RECOVERY, "a second recovery does not open", error.text);
+        else
+            same_again(judge, verdict, "recovered a second time");
+        close_store(judge, verdict);
+    }
+    pc_close_all();
+}

@@ -1,0 +1,60 @@
+/* judge.h: opens a store on what a crash left, reads everything back in every way, and asks the
+ * model. One judge is reused for many recoveries. */
+#ifndef HARNESS_JUDGE_H
+#define HARNESS_JUDGE_H
+
+#include "powercut/disk.h"
+#include "powercut/hooks.h"
+#include "powercut/store.h"
+
+#include "heap.h"
+#include "model.h"
+
+#define MOUNT_POINT "/powercut"
+#define STORE_DIR   "/powercut/db"
+#define STEP_LIMIT  2000000u /* calls of the disk in one life of a store: beyond it hangs */
+
+struct judge {
+    const struct pc_store *store;
+    const char *tuning;
+    struct pc_disk *disk; /* of the newest recovery */
+    struct heap heap;
+    struct seen seen, other;
+    uint8_t *buffer;
+    size_t buffer_room;
+    struct pc_hooks hooks;
+    void *db;
+    uint64_t recoveries, refused; /* refused: opened with a typed error, and may */
+};
+
+/* What is asked of one recovery. */
+struct question {
+    struct model *model;
+    size_t at; /* position of the crash in the model's time */
+    bool kill; /* the process died; else the power failed */
+    bool lied; /* some sync lied: typed errors are legal, promises after `trust` void */
+    size_t trust;
+    bool scan_claims; /* let the log reader look for claims for real */
+    bool life;        /* write, flush, compact, close and reopen after it */
+};
+
+void judge_init(struct judge *judge, const struct pc_store *store, const char *tuning);
+void judge_release(struct judge *judge);
+
+/* Boots on the image, opens, reads, judges, closes. The disk of it stays until the next call, so
+ * that its log can be looked at; *opened gets the number of its calls when open returned. */
+void judge_image(struct judge *judge, struct pc_image *image, const struct question *question,
+                 struct verdict *verdict, size_t *opened);
+
+/* For others that hold a store open: reads all into `seen`, forward; checks the other ways of
+ * reading against it. */
+enum pc_store_status judge_scan(const struct pc_store *store, void *db, void *snapshot,
+                                struct seen *seen, struct pc_store_error *error);
+bool judge_reads(const struct pc_store *store, void *db, void *snapshot, const struct seen *seen,
+                 struct seen *scratch, const struct model *model, struct verdict *verdict);
+
+/* Called when a store makes more steps than it may: ends the process with this status. */
+#define HANG_EXIT 41
+void judge_hang(void *ctx);
+
+#endif

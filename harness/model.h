@@ -1,0 +1,158 @@
+/* model.h: the reference map with its whole history, and the oracle: is a recovered state legal?
+ *
+ * A *unit* is one put, one delete or one batch, numbered from 1 in the order of the store. A *cut*
+ * c stands for the state after units 1..c on top of the base state. A recovered state is legal when
+ * it equals the state of one single cut between the *floor* (the last unit that some promise made
+ * before the crash covers) and the *ceiling* (the last unit begun before the crash). Units that
+ * answered an error are *optional*: absent, or wholly present at their place.
+ *
+ * Time is counted in calls of the simulated disk: an event with position p happened after p calls
+ * had returned and before the next. A crash at k sees the events with position <= k. */
+#ifndef HARNESS_MODEL_H
+#define HARNESS_MODEL_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/bytes.h"
+
+enum rule {
+    RULE_NONE,
+    RULE_BELOW_FLOOR, /* a promised write is gone (G1) */
+    RULE_HOLE,        /* a write is gone and a later one is there (G2) */
+    RULE_TORN_BATCH,  /* part of one batch (G3) */
+    RULE_PHANTOM,     /* a key or value that was never written, or came back (G4) */
+    RULE_WRONG_BYTES, /* a value is damaged and was delivered (G5) */
+    RULE_OPEN,        /* does not open, or not readable, though the disk was honest (G6) */
+    RULE_RECOVERY,    /* recovering twice does not give the same (G7) */
+    RULE_READ,        /* get, scans, seeks and snapshots disagree with each other or the map (G8) */
+    RULE_STRUCTURE,   /* the store's own check of levels and files fails (G9) */
+    RULE_PROGRESS,    /* does not work or close after recovery (G10) */
+    RULE_TRUTH,       /* claims more durable than it wrote (G11) */
+    RULE_FAIL_STOP,   /* acknowledges writes after a failure that it reported (G12) */
+    RULE_LEAK,        /* memory or descriptors left after close */
+    RULE_HANG,        /* too many steps in one call */
+    RULE_CRASH,       /* the process died */
+    RULE_NONDETERMINISM,
+    RULES
+};
+
+const char *rule_name(enum rule rule); /* "below-floor" */
+bool rule_from_name(const char *name, enum rule *rule);
+
+struct verdict {
+    enum rule rule;
+    uint32_t floor, ceiling, cut; /* cut: the one recovered, when legal */
+    char text[640];
+};
+
+struct model_write {
+    bool is_delete;
+    struct bytes key;
+    uint64_t hash;
+    uint32_t len;
+};
+
+enum unit_status { UNIT_PENDING, UNIT_OK, UNIT_ERROR };
+
+struct unit {
+    uint32_t op; /* number of the operation, for the story */
+    bool sync;
+    enum unit_status status;
+    size_t begun, ended; /* positions */
+    uint64_t seq;        /* the store's, of its last write; 0: none */
+    uint32_t first_write, writes;
+    bool resolved, present; /* an optional unit that was looked for: */
+    size_t resolved_at;
+};
+
+struct promise {
+    size_t at; /* position */
+    uint32_t units;
+    const char *why; /* static text */
+};
+
+struct version {
+    uint32_t unit; /* 0: the base */
+    bool absent;
+    uint32_t len;
+    uint64_t hash;
+};
+
+struct line { /* all versions of a key, oldest first */
+    struct bytes key;
+    struct version *versions;
+    uint32_t count, room;
+};
+
+/* A state that was read back: sorted by key. */
+struct seen_entry {
+    struct bytes key;
+    uint32_t len;
+    uint64_t hash;
+};
+
+struct seen {
+    struct seen_entry *entries;
+    size_t count, room;
+    uint8_t *text; /* the keys' bytes */
+    size_t text_len, text_room;
+};
+
+void seen_clear(struct seen *seen);
+void seen_release(struct seen *seen);
+void seen_add(struct seen *seen, struct bytes key, struct bytes value);
+const struct seen_entry *seen_find(const struct seen *seen, struct bytes key);
+bool seen_equal(const struct seen *a, const struct seen *b);
+uint64_t seen_hash(const struct seen *seen);
+
+struct model {
+    struct unit *units; /* [0] is unused */
+    uint32_t unit_count, unit_room;
+    struct model_write *writes;
+    uint32_t write_count, write_room;
+    struct promise *promises;
+    uint32_t promise_count, promise_room;
+    struct line *lines; /* sorted by key */
+    uint32_t line_count, line_room;
+    uint64_t *dead; /* hashes of values of earlier epochs */
+    uint32_t dead_count, dead_room;
+    int32_t *sweep;
+    uint32_t sweep_room;
+    bool failed; /* a unit answered an error and was not looked for since */
+};
+
+void model_init(struct model *model);
+void model_release(struct model *model);
+/* A new epoch that begins with what was recovered: all units go, their values are dead. */
+void model_rebase(struct model *model, const struct seen *seen);
+
+uint64_t model_hash(struct bytes value);
+
+/* Keys are copied. Begins a unit; end it with its status. */
+uint32_t model_begin(struct model *model, uint32_t op, bool sync, const struct model_write *writes,
+                     uint32_t count, size_t at);
+void model_end(struct model *model, uint32_t unit, enum unit_status status, uint64_t seq,
+               size_t at);
+/* Units 1..units are promised to survive loss of power from now on. */
+void model_promise(struct model *model, uint32_t units, size_t at, const char *why);
+/* The newest acknowledged unit whose sequence number is at most seq. */
+uint32_t model_units_of_seq(const struct model *model, uint64_t seq);
+uint32_t model_acknowledged(const struct model *model, size_t at); /* newest with status OK */
+
+/* The version of a key after units 1..cut, errors left out; NULL: the key was never there. */
+const struct version *model_at(const struct model *model, struct bytes key, uint32_t cut);
+const struct line *model_line(const struct model *model, struct bytes key);
+/* Was the key written by a unit with an error that nobody looked for yet? */
+bool model_uncertain(const struct model *model, struct bytes key);
+
+/* Judges a state recovered from a crash at `at`. `kill`: the process died, the disk did not.
+ * `trust`: promises made at a later position do not count (a sync lied). */
+void model_judge(struct model *model, size_t at, bool kill, size_t trust, const struct seen *seen,
+                 struct verdict *verdict);
+/* The store was closed and opened in the same process: looks for the optional units, and settles
+ * them. Everything acknowledged must be there. */
+void model_reopened(struct model *model, size_t at, const struct seen *seen,
+                    struct verdict *verdict);
+
+#endif

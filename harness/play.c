@@ -1,0 +1,186 @@
+/* play.c: the steps of a trace that are not operations of the store: crash, lose, keep, recover. */
+#include "play.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/rng.h"
+
+void play_init(struct play *play, struct trace *trace, const struct pc_store *store,
+               struct explorer *explorer, struct finding *finding)
+{
+    *play = (struct play){.explorer = explorer, .finding = finding};
+    session_init(&play->session, trace, store);
+}
+
+void play_release(struct play *play)
+{
+    session_release(&play->session);
+}
+
+static bool live_finding(struct play *play)
+{
+    struct session *session = &play->session;
+
+    if (session->verdict.rule == RULE_NONE || play->finding->found)
+        return false;
+    *play->finding = (struct finding){
+        .found = true, .live = true, .op = session->verdict_op, .verdict = session->verdict};
+    return true;
+}
+
+static void end_epoch(struct play *play)
+{
+    session_end_epoch(&play->session);
+    if (!live_finding(play) && play->explorer && !play->finding->found)
+        explore_epoch(play->explorer, &play->session, play->finding);
+}
+
+/* A crash that only a seed describes: every item is kept or lost by chance, or all go one way. */
+static void scatter(struct pc_image *image, uint64_t seed)
+{
+    struct rng rng = rng_seeded(seed);
+    uint64_t share = (uint64_t[]){0, 3, 7, 10}[rng_below(&rng, 4)];
+
+    pc_image_begin(image, NULL, rng_chance(&rng, 1, 2) ? PC_FILL_NOISE : PC_FILL_ZERO);
+    for (uint32_t i = 0; i < pc_image_items(image); i++)
+        pc_image_set(image, i, rng_chance(&rng, share, 10));
+}
+
+static bool recover(struct play *play)
+{
+    struct session *session = &play->session;
+    const struct crash *crash = &play->cut.crash;
+    struct pc_image *image;
+    size_t k;
+
+    if (!session_place(session, crash, &k, play->why, sizeof play->why))
+        return false;
+    image = pc_image_new(session->disk, k);
+    if (crash->place == CRASH_SEED) {
+        scatter(image, crash->seed);
+    } else {
+        pc_image_begin(image, NULL, crash->fill);
+        if (!finding_impose(image, &play->cut, play->why, sizeof play->why)) {
+            pc_image_free(image);
+            return false;
+        }
+    }
+    session_recover(session, image, k);
+    return true;
+}
+
+static bool crash_step(struct play *play, const struct op *op)
+{
+    switch (op->kind) {
+    case OP_CRASH:
+        end_epoch(play);
+        play->cut = (struct cut){.crash = op->crash};
+        play->crashed = true;
+        return !play->finding->found;
+    case OP_LOSE:
+    case OP_KEEP:
+        if (!play->crashed || (op->kind == OP_KEEP) != play->cut.crash.oldest) {
+            snprintf(play->why, sizeof play->why,
+                     "lose follows a crash with image=newest, keep one with image=oldest");
+            return false;
+        }
+        if (play->cut.item_count < CUT_ITEMS)
+            play->cut.items[play->cut.item_count++] = op->item;
+        return true;
+    default:
+        if (!play->crashed) {
+            snprintf(play->why, sizeof play->why, "recover follows a crash");
+            return false;
+        }
+        play->crashed = false;
+        return recover(play);
+    }
+}
+
+bool play_step(struct play *play, uint32_t index, FILE *out)
+{
+    const struct op *op = &play->session.trace->ops[index];
+
+    play->session.op = index + 1;
+    switch (op->kind) {
+    case OP_CRASH:
+    case OP_LOSE:
+    case OP_KEEP:
+    case OP_RECOVER:
+        if (!crash_step(play, op))
+            return false;
+        break;
+    case OP_CHECK:
+    case OP_SHOW:
+    case OP_EXPLORE:
+    case OP_REACHED:
+        break;
+    default:
+        if (play->crashed) {
+            snprintf(play->why, sizeof play->why, "the power is off: recover comes first");
+            return false;
+        }
+        session_apply(&play->session, index, out);
+        break;
+    }
+    return !live_finding(play) && !play->finding->found;
+}
+
+void play_end(struct play *play)
+{
+    if (!play->crashed && !play->finding->found)
+        end_epoch(play);
+}
+
+/* ---- a whole trace, explored ---- */
+
+/* A fault mattered when the run without it answers or writes something else. */
+static void weigh_faults(struct explorer *explorer, struct session *session, struct trace *trace,
+                         const struct pc_store *store)
+{
+    uint64_t results = session->results, disk = pc_disk_hash(session->disk);
+    struct finding ignored = {0};
+    struct play play;
+    bool any = false;
+
+    for (uint32_t i = 0; i < trace->fault_count; i++)
+        any |= session->faults[i].fired > 0;
+    if (!any || session->epoch > 0)
+        return;
+    for (uint32_t i = 0; i < trace->fault_count; i++) {
+        if (session->faults[i].fired == 0)
+            continue;
+        explorer->tally.faults_fired[trace->faults[i].kind]++;
+        play_init(&play, trace, store, NULL, &ignored);
+        play.session.faults[i].nth = 0; /* counts, and never fires */
+        for (uint32_t s = 0; s < trace->op_count && play_step(&play, s, NULL); s++)
+            ;
+        play_end(&play);
+        if (play.session.results != results || pc_disk_hash(play.session.disk) != disk)
+            explorer->tally.faults_mattered[trace->faults[i].kind]++;
+        play_release(&play);
+        ignored = (struct finding){0};
+    }
+}
+
+void explore_trace(struct explorer *explorer, struct trace *trace, const struct pc_store *store,
+                   struct finding *finding)
+{
+    struct play play;
+    bool whole = true;
+
+    *finding = (struct finding){0};
+    explorer->spent = 0;
+    explorer->tally.traces++;
+    explorer->tally.ops += trace->op_count;
+    play_init(&play, trace, store, explorer, finding);
+    for (uint32_t i = 0; whole && i < trace->op_count; i++)
+        whole = play_step(&play, i, NULL);
+    if (whole)
+        play_end(&play);
+    if (whole && !finding->found)
+        weigh_faults(explorer, &play.session, trace, store);
+    play_release(&play);
+}

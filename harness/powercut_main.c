@@ -1,0 +1,517 @@
+/* powercut_main.c: the commands of powercut. What they take is in options.def. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+#include "campaign.h"
+#include "conformance.h"
+#include "doctor.h"
+#include "jobs.h"
+#include "marks.h"
+#include "options.h"
+#include "script.h"
+#include "shrink.h"
+#include "stores.h"
+#include "story.h"
+
+#ifndef POWERCUT_VERSION
+#define POWERCUT_VERSION "0.1.0"
+#endif
+
+enum { EXIT_FINDING = 1, EXIT_USAGE = 2, EXIT_INCONCLUSIVE = 3 };
+
+static const char *program;
+
+static int usage_error(const char *what, const char *word)
+{
+    fprintf(stderr, "powercut: %s%s%s\n", what, word ? ": " : "", word ? word : "");
+    return EXIT_USAGE;
+}
+
+/* ---- run ---- */
+
+static bool take_models(const struct options *opts, struct campaign *campaign, const char **bad)
+{
+    static const enum pc_model all[] = {PC_PROCESS_KILL, PC_PREFIX, PC_POSIX, PC_EXT4_ORDERED};
+
+    campaign->model_count = 0;
+    for (size_t i = 0; i < options_items(opts, "model"); i++) {
+        enum pc_model *model = &campaign->models[campaign->model_count++];
+
+        *bad = options_item(opts, "model", i);
+        if (campaign->model_count > PC_MODELS || !pc_model_from_name(*bad, model) ||
+            !pc_model_simulated(*model))
+            return false;
+    }
+    if (campaign->model_count == 0) {
+        memcpy(campaign->models, all, sizeof all);
+        campaign->model_count = sizeof all / sizeof all[0];
+    }
+    return true;
+}
+
+static bool take_faults(const struct options *opts, struct campaign *campaign, const char **bad)
+{
+    enum pc_fault_kind kind;
+
+    if (options_items(opts, "faults") == 0) {
+        campaign->faults = (1u << PC_FAULT_KINDS) - 1;
+        return true;
+    }
+    for (size_t i = 0; i < options_items(opts, "faults"); i++) {
+        *bad = options_item(opts, "faults", i);
+        if (strcmp(*bad, "none") == 0)
+            continue;
+        if (!pc_fault_kind_from_name(*bad, &kind))
+            return false;
+        campaign->faults |= 1u << kind;
+    }
+    return true;
+}
+
+static uint64_t given_or(const struct options *opts, const char *name, uint64_t otherwise)
+{
+    return options_given(opts, name) ? options_u64(opts, name) : otherwise;
+}
+
+static uint64_t fresh_seed(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return ((uint64_t)t.tv_sec * 1000003u ^ (uint64_t)t.tv_nsec ^ (uint64_t)getpid() << 20) %
+           1000000000u;
+}
+
+/* The command that repeats this run: the options that were given, and the seed. */
+static char *repeat_command(const struct options *opts, const struct campaign *campaign,
+                            const char *profile)
+{
+    static const char *const kept[] = {"store",  "model",   "faults", "sector", "ops",
+                                       "leaves", "samples", "nested", "traces"};
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    must(out != NULL);
+    fprintf(out, "%s run", program);
+    if (profile)
+        fprintf(out, " --profile %s", profile);
+    fprintf(out, " --seed %llu", (unsigned long long)campaign->seed);
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        if (!options_given(opts, kept[i]))
+            continue;
+        fprintf(out, " --%s ", kept[i]);
+        if (strcmp(kept[i], "model") == 0 || strcmp(kept[i], "faults") == 0)
+            for (size_t item = 0; item < options_items(opts, kept[i]); item++)
+                fprintf(out, "%s%s", item ? "," : "", options_item(opts, kept[i], item));
+        else
+            fputs(options_text(opts, kept[i]), out);
+    }
+    fclose(out);
+    return text;
+}
+
+static int run_command(const struct options *opts)
+{
+    const char *profile = options_text(opts, "profile"), *bad = NULL;
+    bool crashtest = profile && strcmp(profile, "crashtest") == 0;
+    bool quick = profile && strcmp(profile, "quick") == 0;
+    struct campaign campaign = {.jobs = (unsigned)options_u64(opts, "jobs"),
+                                .out = options_text(opts, "out"),
+                                .canary = options_text(opts, "canary"),
+                                .program = program,
+                                .json = options_flag(opts, "json"),
+                                .quiet = options_flag(opts, "quiet"),
+                                .no_shrink = options_flag(opts, "no-shrink"),
+                                .time_seconds = options_u64(opts, "time")};
+    char *command;
+    int code;
+
+    if (profile && !crashtest && !quick)
+        return usage_error("no such profile (crashtest, quick)", profile);
+    campaign.store = stores_find(options_text(opts, "store"));
+    if (campaign.store == NULL)
+        return usage_error("no such store (powercut list stores)", options_text(opts, "store"));
+    if (!take_models(opts, &campaign, &bad))
+        return usage_error("no such model (powercut list models)", bad);
+    if (!take_faults(opts, &campaign, &bad))
+        return usage_error("no such fault (powercut list faults)", bad);
+    campaign.seed = given_or(opts, "seed", profile ? 1 : fresh_seed());
+    campaign.seeds = given_or(opts, "traces", crashtest ? 72 : (quick ? 8 : 100));
+    campaign.forever = campaign.time_seconds && !options_given(opts, "traces") && !profile;
+    campaign.ops = (uint32_t)given_or(opts, "ops", 40);
+    campaign.unit = options_given(opts, "sector") ? (uint32_t)options_u64(opts, "sector") : 0;
+    campaign.max_findings = given_or(opts, "max-findings", profile ? 10 : 1);
+    campaign.least_recoveries = crashtest ? 100000 : 0;
+    campaign.budget = (struct budget){.leaves = (uint32_t)given_or(opts, "leaves", 96),
+                                      .samples = (uint32_t)given_or(opts, "samples", 24),
+                                      .nested = (uint32_t)given_or(opts, "nested", 64),
+                                      .life = 4,
+                                      .recoveries = 6000};
+    command = repeat_command(opts, &campaign, profile);
+    campaign.command = command;
+    if (!campaign.quiet)
+        fprintf(stderr, "seed=%llu version=%s store=%s traces=%llu models=%u\n",
+                (unsigned long long)campaign.seed, POWERCUT_VERSION, campaign.store->name,
+                (unsigned long long)campaign.seeds, (unsigned)campaign.model_count);
+    code = campaign_run(&campaign);
+    free(command);
+    return code;
+}
+
+/* ---- script, replay, shrink, explain: each file in a child ---- */
+
+struct files {
+    const struct options *opts;
+    char **names;
+    uint64_t passed, failed;
+    int code;
+};
+
+static void apply_overrides(const struct options *opts, struct script *script)
+{
+    enum pc_model model;
+
+    if (options_given(opts, "store"))
+        snprintf(script->trace.store, sizeof script->trace.store, "%s",
+                 options_text(opts, "store"));
+    if (options_items(opts, "model") &&
+        pc_model_from_name(options_item(opts, "model", 0), &model) && pc_model_simulated(model))
+        script->trace.disk.model = model;
+}
+
+static void emit_code(struct jobs_channel *channel, int code, const char *text)
+{
+    jobs_emit(channel, bytes_of(&code, sizeof code));
+    jobs_emit(channel, bytes_str(text));
+}
+
+static void script_work(void *ctx, uint64_t task, struct jobs_channel *channel)
+{
+    struct files *files = ctx;
+    struct script script;
+    char *text = NULL, why[320];
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    int code;
+
+    must(out != NULL);
+    if (!script_load(&script, files->names[task], why, sizeof why)) {
+        fprintf(out, "%s\n", why);
+        code = EXIT_USAGE;
+    } else {
+        apply_overrides(files->opts, &script);
+        code = script_run(&script, files->names[task], options_flag(files->opts, "rewrite"), out,
+                          NULL) == SCRIPT_PASSED
+                   ? 0
+                   : EXIT_FINDING;
+    }
+    script_release(&script);
+    fclose(out);
+    emit_code(channel, code, text);
+    free(text);
+}
+
+static bool script_done(void *ctx, uint64_t task, const struct jobs_result *result)
+{
+    struct files *files = ctx;
+    int code = EXIT_FINDING;
+    struct bytes text = result->stderr_tail;
+
+    if (result->outcome == JOBS_EXITED && result->emitted.len >= sizeof code) {
+        memcpy(&code, result->emitted.data, sizeof code);
+        text = bytes_of(result->emitted.data + sizeof code, result->emitted.len - sizeof code);
+    } else {
+        printf("%s: the store died (%s %d)\n", files->names[task],
+               jobs_outcome_name(result->outcome), result->code);
+    }
+    if (code == 0)
+        files->passed++;
+    else
+        files->failed++;
+    if (code > files->code || files->code == 0)
+        files->code = code ? code : files->code;
+    if (code != 0)
+        fwrite(text.data, 1, text.len, stdout);
+    else if (options_flag(files->opts, "verbose"))
+        printf("%s: passed\n", files->names[task]);
+    return true;
+}
+
+static int script_command(const struct options *opts)
+{
+    struct files files = {.opts = opts, .names = opts->operands};
+    struct jobs_config config = {.count = opts->operand_count,
+                                 .stall_seconds = 300,
+                                 .ctx = &files,
+                                 .work = script_work,
+                                 .done = script_done};
+
+    if (opts->operand_count == 0)
+        return usage_error("script needs a FILE", NULL);
+    if (jobs_run(&config) != JOBS_ALL)
+        return 4;
+    printf("%llu passed, %llu failed\n", (unsigned long long)files.passed,
+           (unsigned long long)files.failed);
+    return files.code;
+}
+
+/* The trace of a finding without the steps that only place the crash. */
+static void strip(struct trace *trace)
+{
+    while (trace->op_count > 0) {
+        enum op_kind kind = trace->ops[trace->op_count - 1].kind;
+
+        if (kind != OP_CRASH && kind != OP_LOSE && kind != OP_KEEP && kind != OP_RECOVER &&
+            kind != OP_CHECK && kind != OP_EXPLORE)
+            return;
+        trace->op_count--;
+    }
+}
+
+static bool is_death(enum rule rule)
+{
+    return rule == RULE_CRASH || rule == RULE_HANG;
+}
+
+static bool neighbourhood(const struct script *script, const struct pc_store *store,
+                          struct trace *trace, struct finding *finding)
+{
+    struct budget budget = {
+        .leaves = 2000, .samples = 120, .nested = 4, .life = 2, .recoveries = 10000};
+    struct shrink shrink = {.store = store, .seed = 1, .forked = is_death(script->rule)};
+
+    trace_copy(trace, &script->trace);
+    strip(trace);
+    return shrink_probe(&shrink, trace, &budget, finding) && finding->verdict.rule == script->rule;
+}
+
+static int replay_loaded(struct script *script, const char *file, FILE *out)
+{
+    const struct pc_store *store = stores_find(script->trace.store);
+    struct finding finding = {0};
+    struct trace trace;
+    bool found;
+
+    if (store == NULL) {
+        fprintf(out, "%s: no store %s\n", file, script->trace.store);
+        return EXIT_USAGE;
+    }
+    if (!is_death(script->rule)) {
+        script_run(script, file, false, NULL, &finding);
+        if (finding.found && (finding.verdict.rule == script->rule || script->rule == RULE_NONE)) {
+            fprintf(out, "REPRODUCED exact: %s: %s\n", rule_name(finding.verdict.rule),
+                    finding.verdict.text);
+            return EXIT_FINDING;
+        }
+        if (finding.found)
+            fprintf(out, "another rule breaks: %s: %s\n", rule_name(finding.verdict.rule),
+                    finding.verdict.text);
+    }
+    found = neighbourhood(script, store, &trace, &finding);
+    if (found && is_death(script->rule))
+        fprintf(out, "REPRODUCED exact: %s\n", finding.verdict.text);
+    else if (found)
+        fprintf(out, "REPRODUCED by neighbourhood search: %s: %s\n",
+                rule_name(finding.verdict.rule), finding.verdict.text);
+    else
+        fprintf(out, "NOT REPRODUCED (neither the recorded crash nor any near it breaks %s)\n",
+                rule_name(script->rule));
+    trace_release(&trace);
+    return found ? EXIT_FINDING : 0;
+}
+
+static void make_smaller(struct script *script, const char *file, bool shrinking, FILE *out)
+{
+    const struct pc_store *store = stores_find(script->trace.store);
+    struct finding finding = {0};
+    struct trace trace;
+    struct shrink shrink = {
+        .store = store, .seed = 1, .tries = 600, .forked = is_death(script->rule)};
+
+    if (store == NULL || !neighbourhood(script, store, &trace, &finding)) {
+        fprintf(out, "%s: not reproduced\n", file);
+        return;
+    }
+    if (shrinking) {
+        shrink_finding(&shrink, &trace, &finding);
+        story_file(out, &trace, &finding, file);
+    } else {
+        story_tell(out, &trace, &finding, store);
+    }
+    trace_release(&trace);
+}
+
+static void finding_work(void *ctx, uint64_t task, struct jobs_channel *channel)
+{
+    struct files *files = ctx;
+    const char *command = files->opts->command;
+    struct script script;
+    char *text = NULL, why[320];
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    int code = 0;
+
+    must(out != NULL);
+    if (!script_load(&script, files->names[task], why, sizeof why)) {
+        fprintf(out, "%s\n", why);
+        code = EXIT_USAGE;
+    } else {
+        apply_overrides(files->opts, &script);
+        if (strcmp(command, "replay") == 0)
+            code = replay_loaded(&script, files->names[task], out);
+        else
+            make_smaller(&script, files->names[task], strcmp(command, "shrink") == 0, out);
+    }
+    script_release(&script);
+    fclose(out);
+    emit_code(channel, code, text);
+    free(text);
+}
+
+static bool finding_done(void *ctx, uint64_t task, const struct jobs_result *result)
+{
+    struct files *files = ctx;
+
+    files->code = 4;
+    if (result->outcome == JOBS_EXITED && result->emitted.len >= sizeof files->code) {
+        memcpy(&files->code, result->emitted.data, sizeof files->code);
+        fwrite(result->emitted.data + sizeof files->code, 1,
+               result->emitted.len - sizeof files->code, stdout);
+    } else if (strcmp(files->opts->command, "replay") == 0) {
+        printf("REPRODUCED: the store died (%s %d)\n", jobs_outcome_name(result->outcome),
+               result->code);
+        files->code = EXIT_FINDING;
+    } else {
+        printf("%s: the store died (%s %d)\n", files->names[task],
+               jobs_outcome_name(result->outcome), result->code);
+    }
+    return true;
+}
+
+static int finding_command(const struct options *opts)
+{
+    struct files files = {.opts = opts, .names = opts->operands};
+    struct jobs_config config = {.count = 1,
+                                 .stall_seconds = 600,
+                                 .ctx = &files,
+                                 .work = finding_work,
+                                 .done = finding_done};
+
+    if (opts->operand_count != 1)
+        return usage_error("one FILE is needed", NULL);
+    return jobs_run(&config) == JOBS_ALL ? files.code : 4;
+}
+
+/* ---- the rest ---- */
+
+static void print_mark(void *ctx, const char *name, uint64_t hits)
+{
+    (void)ctx;
+    (void)hits;
+    printf("mark %s\n", name);
+}
+
+static int list_command(const struct options *opts)
+{
+    const char *what = opts->operand_count ? opts->operands[0] : "";
+    bool all = *what == '\0';
+
+    if (all || strcmp(what, "stores") == 0)
+        for (size_t i = 0; stores_at(i); i++)
+            printf("store %s\n", stores_at(i)->name);
+    if (all || strcmp(what, "models") == 0)
+        for (int i = 0; i < PC_MODELS; i++)
+            printf("model %s%s\n", pc_model_name((enum pc_model)i),
+                   pc_model_simulated((enum pc_model)i) ? "" : " (not simulated yet)");
+    if (all || strcmp(what, "faults") == 0)
+        for (int i = 0; i < PC_FAULT_KINDS; i++)
+            printf("fault %s\n", pc_fault_kind_name((enum pc_fault_kind)i));
+    if (all || strcmp(what, "calls") == 0)
+        for (int i = 0; i < PC_CALL_KINDS; i++)
+            printf("call %s\n", pc_call_kind_name((enum pc_call_kind)i));
+    if (all || strcmp(what, "rules") == 0)
+        for (int i = 1; i < RULES; i++)
+            printf("rule %s\n", rule_name((enum rule)i));
+    if (all || strcmp(what, "marks") == 0)
+        marks_each(print_mark, NULL);
+    return 0;
+}
+
+static int conformance_command(const struct options *opts)
+{
+    if (opts->operand_count != 1)
+        return usage_error("conformance needs one FILE", NULL);
+    return conformance_run(opts->operands[0], options_text(opts, "model"), stdout,
+                           options_flag(opts, "verbose"));
+}
+
+static const struct {
+    const char *name;
+    int (*run)(const struct options *opts);
+} commands[] = {
+    {"run", run_command},        {"script", script_command},   {"replay", finding_command},
+    {"shrink", finding_command}, {"explain", finding_command}, {"conformance", conformance_command},
+    {"list", list_command},
+};
+
+static int help(FILE *out)
+{
+    fprintf(out, "powercut %s: does a storage engine keep its promises when the power fails?\n\n",
+            POWERCUT_VERSION);
+    options_list_commands(out);
+    fprintf(out, "\nexamples:\n"
+                 "  powercut run --seed 1\n"
+                 "  powercut script crashtests/wal/*.crash\n"
+                 "  powercut help run\n");
+    return 0;
+}
+
+static int dispatch(const char *name, int argc, char **argv)
+{
+    struct options opts = {0};
+    int code = options_parse(&opts, name, argc, argv);
+
+    if (code != OPTIONS_GO)
+        return code;
+    if (options_flag(&opts, "print-config")) {
+        options_print(&opts, stdout);
+        return 0;
+    }
+    code = EXIT_USAGE;
+    if (strcmp(name, "doctor") == 0)
+        code = doctor_run(stdout);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            code = commands[i].run(&opts);
+    options_release(&opts);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : NULL, *nearest;
+    char *help_argv[] = {argv[0], "--help", NULL};
+
+    program = argv[0];
+    if (name == NULL || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return help(stdout);
+    if (strcmp(name, "--version") == 0) {
+        printf("powercut %s\n", POWERCUT_VERSION);
+        return 0;
+    }
+    if (strcmp(name, "help") == 0 && argc == 2)
+        return help(stdout);
+    if (strcmp(name, "help") == 0 && options_command_known(argv[2]))
+        return dispatch(argv[2], 2, help_argv);
+    if (options_command_known(name))
+        return dispatch(name, argc - 1, argv + 1);
+    nearest = options_command_nearest(name);
+    fprintf(stderr, "powercut: no command '%s'%s%s%s\n", name, nearest ? ", did you mean '" : "",
+            nearest ? nearest : "", nearest ? "'?" : "; powercut help lists them");
+    return EXIT_USAGE;
+}

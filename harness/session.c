@@ -1,0 +1,562 @@
+/* session.c: executes operations on a live store and compares every answer with the reference map.
+ * See session.h. */
+#include "session.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/rng.h"
+#include "powercut/posix.h"
+
+static void mount_disk(struct session *session)
+{
+    pc_disk_step_limit(session->disk, STEP_LIMIT, judge_hang, NULL);
+    pc_mount(MOUNT_POINT, session->disk);
+}
+
+void session_init(struct session *session, struct trace *trace, const struct pc_store *store)
+{
+    *session = (struct session){.trace = trace, .store = store, .before_trust = SIZE_MAX};
+    session->disk = pc_disk_new(&trace->disk);
+    model_init(&session->model);
+    model_init(&session->before);
+    memcpy(session->faults, trace->faults, sizeof session->faults);
+    for (int i = 0; i < TRACE_FAULTS; i++)
+        session->faults[i].seen = session->faults[i].fired = 0;
+    mount_disk(session);
+}
+
+void session_release(struct session *session)
+{
+    pc_close_all();
+    pc_mount(MOUNT_POINT, NULL);
+    pc_disk_free(session->disk);
+    pc_image_free(session->image);
+    pc_disk_free(session->below);
+    model_release(&session->model);
+    model_release(&session->before);
+    heap_release(&session->heap);
+    seen_release(&session->seen);
+    seen_release(&session->other);
+    free(session->buffer);
+}
+
+static size_t now(const struct session *session)
+{
+    return pc_disk_call_count(session->disk);
+}
+
+static void violate(struct session *session, enum rule rule, const char *what, const char *detail)
+{
+    if (session->verdict.rule != RULE_NONE)
+        return;
+    session->verdict.rule = rule;
+    session->verdict_op = session->op;
+    snprintf(session->verdict.text, sizeof session->verdict.text, "op %u: %.200s%s%.300s",
+             (unsigned)session->op, what, *detail ? ": " : "", detail);
+}
+
+static void note(struct session *session, uint64_t value)
+{
+    session->results = rng_mix(session->results ^ value);
+}
+
+static bool faulty(const struct session *session)
+{
+    for (uint32_t i = 0; i < session->trace->fault_count; i++)
+        if (session->faults[i].fired)
+            return true;
+    return false;
+}
+
+size_t session_first_lie(const struct session *session)
+{
+    for (size_t i = 0; i < now(session); i++)
+        if (pc_disk_call(session->disk, i)->flags & PC_CALL_LIED)
+            return i;
+    return SIZE_MAX;
+}
+
+/* ---- open and close ---- */
+
+static void promise(struct session *session, const char *why)
+{
+    uint32_t units = model_acknowledged(&session->model, now(session));
+
+    model_promise(&session->model, units, now(session), why);
+}
+
+/* Every durable sequence number that the store ever tells is a promise. */
+static void ask_durable(struct session *session)
+{
+    uint64_t seq;
+
+    if (session->db == NULL || session->store->durable_seq == NULL)
+        return;
+    seq = session->store->durable_seq(session->db);
+    note(session, seq);
+    model_promise(&session->model, model_units_of_seq(&session->model, seq), now(session),
+                  "the durable sequence number covers them");
+}
+
+static enum pc_store_status open_db(struct session *session, struct pc_store_error *error)
+{
+    struct pc_store_env env = {.dir = STORE_DIR,
+                               .alloc = heap_alloc,
+                               .free = heap_free,
+                               .alloc_ctx = &session->heap,
+                               .tuning = session->trace->tuning};
+    enum pc_store_status st;
+
+    heap_reset(&session->heap);
+    session->db = NULL;
+    st = session->store->open(&env, &session->db, error);
+    note(session, st);
+    return st;
+}
+
+static void forget_snapshots(struct session *session)
+{
+    for (int i = 0; i < TRACE_SLOTS; i++)
+        if (session->snapshots[i].used) {
+            session->store->release(session->db, session->snapshots[i].handle);
+            session->snapshots[i].used = false;
+        }
+}
+
+static enum pc_store_status close_db(struct session *session)
+{
+    struct pc_store_error error = {0};
+    enum pc_store_status st;
+
+    if (session->db == NULL)
+        return PC_STORE_OK;
+    forget_snapshots(session);
+    st = session->store->close(session->db, &error);
+    session->db = NULL;
+    note(session, st);
+    if (st == PC_STORE_OK && !session->model.failed)
+        promise(session, "close returned OK");
+    else if (st && !faulty(session))
+        violate(session, RULE_PROGRESS, "close fails without a fault", error.text);
+    if (session->heap.held)
+        violate(session, RULE_LEAK, "memory is left after close", "");
+    if (pc_open_descriptors())
+        violate(session, RULE_LEAK, "descriptors are left after close", "");
+    pc_close_all();
+    return st;
+}
+
+/* Opens, again when a fault was in the way; then everything acknowledged must be there. */
+static void open_live(struct session *session)
+{
+    struct pc_store_error error = {0};
+    enum pc_store_status st = open_db(session, &error);
+
+    for (int tries = 0; st && faulty(session) && tries < 3; tries++) {
+        pc_close_all();
+        st = open_db(session, &error);
+    }
+    session->error = error;
+    if (st) {
+        bool lied = session_first_lie(session) != SIZE_MAX;
+
+        if (!lied || (st != PC_STORE_CORRUPT && st != PC_STORE_DATA_LOSS))
+            violate(session, RULE_OPEN, "open fails", error.text);
+        return;
+    }
+    if (judge_scan(session->store, session->db, NULL, &session->seen, &error)) {
+        violate(session, RULE_READ, "scan after open fails", error.text);
+        return;
+    }
+    if (session->epoch > 0 && session->opened == SIZE_MAX)
+        return; /* session_recover judges */
+    {
+        struct verdict verdict;
+
+        model_reopened(&session->model, now(session), &session->seen, &verdict);
+        if (verdict.rule != RULE_NONE)
+            violate(session, verdict.rule, "after closing and opening", verdict.text);
+    }
+}
+
+static bool ensure_open(struct session *session)
+{
+    if (session->db == NULL && session->verdict.rule == RULE_NONE)
+        open_live(session);
+    return session->db != NULL;
+}
+
+/* ---- writes ---- */
+
+static uint8_t *room_for(struct session *session, size_t size)
+{
+    if (size > session->buffer_room) {
+        free(session->buffer);
+        session->buffer = malloc(size * 2);
+        must(session->buffer != NULL);
+        session->buffer_room = size * 2;
+    }
+    return session->buffer;
+}
+
+static uint32_t begin_unit(struct session *session, const struct op *op, struct pc_write *writes)
+{
+    const struct trace *trace = session->trace;
+    struct model_write model_writes[64];
+    size_t total = 0, used = 0;
+
+    must(op->writes <= 64);
+    for (uint32_t i = 0; i < op->writes; i++)
+        total += trace->writes[op->first_write + i].value.len;
+    room_for(session, total + 1);
+    for (uint32_t i = 0; i < op->writes; i++) {
+        const struct trace_write *w = &trace->writes[op->first_write + i];
+        uint8_t *value = session->buffer + used;
+
+        if (!w->is_delete)
+            value_bytes(w->value, value);
+        used += w->is_delete ? 0 : w->value.len;
+        writes[i] = (struct pc_write){w->is_delete, trace->keys[w->key],
+                                      bytes_of(value, w->is_delete ? 0 : w->value.len)};
+        model_writes[i] =
+            (struct model_write){w->is_delete, writes[i].key, model_hash(writes[i].value),
+                                 (uint32_t)writes[i].value.len};
+    }
+    return model_begin(&session->model, session->op, op->sync, model_writes, op->writes,
+                       now(session));
+}
+
+static void apply_write(struct session *session, const struct op *op)
+{
+    struct pc_write writes[64];
+    struct pc_store_error error = {0};
+    bool failed = session->model.failed;
+    uint32_t unit = begin_unit(session, op, writes);
+    uint64_t seq = 0;
+    enum pc_store_status st =
+        session->store->write(session->db, writes, op->writes, op->sync, &seq, &error);
+
+    note(session, st);
+    note(session, seq);
+    session->error = error;
+    model_end(&session->model, unit, st ? UNIT_ERROR : UNIT_OK, seq, now(session));
+    if (st == PC_STORE_OK) {
+        if (failed && session->store->promises & PC_PROMISE_FAIL_STOP)
+            violate(session, RULE_FAIL_STOP, "a write is acknowledged after one that failed", "");
+        if (op->sync)
+            promise(session, "a sync write returned OK");
+    } else if (!faulty(session)) {
+        violate(session, RULE_PROGRESS, "a write fails without a fault", error.text);
+    }
+}
+
+/* ---- reads ---- */
+
+struct got {
+    bool found;
+    uint64_t hash;
+    size_t len;
+    FILE *out;
+};
+
+static void take(void *ctx, struct bytes value)
+{
+    struct got *got = ctx;
+
+    got->found = true;
+    got->hash = model_hash(value);
+    got->len = value.len;
+    if (got->out && value.len <= 40)
+        values_print(got->out, value);
+    else if (got->out)
+        fprintf(got->out, "(%zu bytes)", value.len);
+}
+
+static void read_key(struct session *session, struct bytes key, void *snapshot, uint32_t cut,
+                     FILE *out)
+{
+    struct got got = {.out = out};
+    struct pc_store_error error = {0};
+    enum pc_store_status st = session->store->get(session->db, snapshot, key, take, &got, &error);
+    const struct version *version = model_at(&session->model, key, cut);
+    bool expected = version && !version->absent;
+
+    note(session, st);
+    note(session, got.hash);
+    if (st != PC_STORE_NOT_FOUND)
+        session->error = error;
+    if (out)
+        fputs(got.found ? "\n" : "(absent)\n", out);
+    if (st != PC_STORE_OK && st != PC_STORE_NOT_FOUND) {
+        if (!faulty(session))
+            violate(session, RULE_READ, "get fails without a fault", error.text);
+    } else if (!model_uncertain(&session->model, key)) {
+        if (got.found != expected ||
+            (expected && (got.hash != version->hash || got.len != version->len)))
+            violate(session, RULE_READ, "get differs from the reference map",
+                    !expected ? "a value where none is expected"
+                              : (got.found ? "another value" : "the key is not found"));
+    }
+}
+
+/* The forward scan against the map at `cut`. */
+static bool scan_agrees(struct session *session, uint32_t cut)
+{
+    const struct model *model = &session->model;
+    size_t i = 0;
+
+    for (uint32_t l = 0; l < model->line_count; l++) {
+        struct bytes key = model->lines[l].key;
+        const struct version *version = model_at(model, key, cut);
+        const struct seen_entry *entry = seen_find(&session->seen, key);
+
+        if (entry)
+            i++;
+        if (model_uncertain(model, key))
+            continue;
+        if ((entry != NULL) != (version && !version->absent))
+            return false;
+        if (entry && (entry->hash != version->hash || entry->len != version->len))
+            return false;
+    }
+    return i == session->seen.count;
+}
+
+static void read_all(struct session *session, void *snapshot, uint32_t cut, bool other_ways,
+                     FILE *out)
+{
+    struct pc_store_error error = {0};
+    struct verdict verdict = {0};
+
+    if (judge_scan(session->store, session->db, snapshot, &session->seen, &error)) {
+        if (!faulty(session))
+            violate(session, RULE_READ, "the scan fails without a fault", error.text);
+        return;
+    }
+    note(session, seen_hash(&session->seen));
+    for (size_t i = 0; out && i < session->seen.count; i++) {
+        values_print(out, session->seen.entries[i].key);
+        fprintf(out, " (%u bytes)\n", (unsigned)session->seen.entries[i].len);
+    }
+    if (!scan_agrees(session, cut))
+        violate(session, RULE_READ, "the scan differs from the reference map", "");
+    else if (other_ways && !judge_reads(session->store, session->db, snapshot, &session->seen,
+                                        &session->other, &session->model, &verdict))
+        violate(session, verdict.rule, verdict.text, "");
+}
+
+static void apply_snapshot(struct session *session, const struct op *op, FILE *out)
+{
+    struct snapshot *snapshot = &session->snapshots[op->slot];
+    struct pc_store_error error = {0};
+
+    switch (op->kind) {
+    case OP_SNAPSHOT:
+        if (snapshot->used)
+            session->store->release(session->db, snapshot->handle);
+        snapshot->used = session->store->snapshot(session->db, &snapshot->handle, &error) == 0;
+        snapshot->cut = session->model.unit_count;
+        break;
+    case OP_AT:
+        if (!snapshot->used)
+            break;
+        if (op->key != TRACE_NO_KEY)
+            read_key(session, session->trace->keys[op->key], snapshot->handle, snapshot->cut, out);
+        else
+            read_all(session, snapshot->handle, snapshot->cut, true, out);
+        break;
+    default:
+        if (snapshot->used)
+            session->store->release(session->db, snapshot->handle);
+        snapshot->used = false;
+        break;
+    }
+}
+
+/* ---- operations ---- */
+
+static struct bytes key_or_open(const struct session *session, uint16_t key)
+{
+    return key == TRACE_NO_KEY ? (struct bytes){0} : session->trace->keys[key];
+}
+
+static void apply_work(struct session *session, const struct op *op)
+{
+    const struct pc_store *store = session->store;
+    struct pc_store_error error = {0};
+    enum pc_store_status st;
+
+    if (op->kind == OP_SYNC)
+        st = store->sync(session->db, &error);
+    else if (op->kind == OP_FLUSH)
+        st = store->flush(session->db, &error);
+    else
+        st = store->compact(session->db, key_or_open(session, op->key),
+                            key_or_open(session, op->key_end), &error);
+    note(session, st);
+    session->error = error;
+    if (st && !faulty(session))
+        violate(session, RULE_PROGRESS, "flush, compact or sync fails without a fault", error.text);
+    if (st == PC_STORE_OK && op->kind == OP_SYNC)
+        promise(session, "sync returned OK");
+    if (st == PC_STORE_OK && op->kind == OP_FLUSH && store->promises & PC_PROMISE_FLUSH)
+        promise(session, "flush returned OK");
+    if (st == PC_STORE_OK && op->kind == OP_COMPACT && store->check && !faulty(session) &&
+        store->check(session->db, &error))
+        violate(session, RULE_STRUCTURE, "the store's check fails", error.text);
+}
+
+static void apply_open(struct session *session, const struct op *op, FILE *out)
+{
+    switch (op->kind) {
+    case OP_PUT:
+    case OP_DELETE:
+    case OP_BATCH:
+        apply_write(session, op);
+        break;
+    case OP_SYNC:
+    case OP_FLUSH:
+    case OP_COMPACT:
+        apply_work(session, op);
+        break;
+    case OP_GET:
+        read_key(session, session->trace->keys[op->key], NULL, session->model.unit_count, out);
+        break;
+    case OP_SCAN:
+        read_all(session, NULL, session->model.unit_count, false, out);
+        break;
+    case OP_BACK:
+    case OP_SEEK:
+        read_all(session, NULL, session->model.unit_count, true, NULL);
+        break;
+    case OP_SNAPSHOT:
+    case OP_AT:
+    case OP_RELEASE:
+        apply_snapshot(session, op, out);
+        break;
+    default:
+        break;
+    }
+    ask_durable(session);
+}
+
+void session_apply(struct session *session, uint32_t index, FILE *out)
+{
+    const struct op *op = &session->trace->ops[index];
+
+    session->op = index + 1;
+    session->error = (struct pc_store_error){0};
+    pc_disk_mark(session->disk, session->op);
+    switch (op->kind) {
+    case OP_FAULT:
+        pc_disk_add_fault(session->disk, &session->faults[op->slot]);
+        break;
+    case OP_OPEN:
+        ensure_open(session);
+        break;
+    case OP_CLOSE:
+        close_db(session);
+        break;
+    case OP_REOPEN:
+        close_db(session);
+        ensure_open(session);
+        break;
+    default:
+        if (ensure_open(session))
+            apply_open(session, op, out);
+        break;
+    }
+}
+
+/* ---- epochs ---- */
+
+void session_end_epoch(struct session *session)
+{
+    session->op = session->trace->op_count;
+    close_db(session);
+    pc_disk_settle(session->disk);
+    pc_image_free(session->image);
+    session->image = NULL;
+    pc_disk_free(session->below);
+    session->below = NULL;
+}
+
+struct model *session_judge(struct session *session, size_t k, size_t *at, size_t *trust)
+{
+    if (session->epoch > 0 && k < session->opened) {
+        *at = session->before_at;
+        *trust = session->before_trust;
+        return &session->before;
+    }
+    *at = k;
+    *trust = session_first_lie(session);
+    return &session->model;
+}
+
+bool session_place(const struct session *session, const struct crash *crash, size_t *k, char *why,
+                   size_t room)
+{
+    uint32_t nth = 0;
+    size_t calls = now(session);
+
+    if (crash->place == CRASH_END) {
+        *k = calls;
+        return true;
+    }
+    if (crash->place == CRASH_SEED) {
+        struct rng rng = rng_seeded(crash->seed);
+
+        *k = (size_t)rng_below(&rng, calls + 1);
+        return true;
+    }
+    for (size_t i = 0; i < calls; i++) {
+        const struct pc_call *call = pc_disk_call(session->disk, i);
+        const char *name = strrchr(call->path, '/');
+
+        name = name ? name + 1 : call->path;
+        if (call->kind == crash->call && fnmatch(crash->file, name, 0) == 0 &&
+            ++nth == crash->nth) {
+            *k = i;
+            return true;
+        }
+    }
+    snprintf(why, room, "this epoch has only %u calls of %s on %s", (unsigned)nth,
+             pc_call_kind_name(crash->call), *crash->file ? crash->file : "/");
+    return false;
+}
+
+void session_recover(struct session *session, struct pc_image *image, size_t k)
+{
+    size_t at, trust;
+    struct model *model = session_judge(session, k, &at, &trust);
+    bool kill = session->trace->disk.model == PC_PROCESS_KILL;
+    struct verdict verdict;
+
+    if (model == &session->model) {
+        struct model swap = session->before;
+
+        session->before = session->model;
+        session->before_at = at;
+        session->before_trust = trust;
+        session->model = swap;
+    }
+    session->below = session->disk;
+    session->image = image;
+    session->disk = pc_disk_boot(image);
+    session->epoch++;
+    session->opened = SIZE_MAX;
+    mount_disk(session);
+    pc_disk_mark(session->disk, session->op);
+    open_live(session);
+    session->opened = now(session);
+    if (session->db == NULL || session->verdict.rule != RULE_NONE)
+        return;
+    model_judge(&session->before, session->before_at, kill, session->before_trust, &session->seen,
+                &verdict);
+    if (verdict.rule != RULE_NONE)
+        violate(session, verdict.rule, "after the crash", verdict.text);
+    model_rebase(&session->model, &session->seen);
+}

@@ -1,0 +1,73 @@
+/* session.h: one execution of a trace: a store on a simulated disk, with the reference map beside
+ * it. A session goes through *epochs*: from a boot to the next crash. The live store always runs
+ * to its end and is closed on its own epoch; a crash is computed from the epoch's log afterwards.
+ *
+ * Crash points within the open that follows a crash belong to the epoch before: the floor of the
+ * first crash still counts (oracle: nested crashes). */
+#ifndef HARNESS_SESSION_H
+#define HARNESS_SESSION_H
+
+#include "powercut/disk.h"
+#include "powercut/store.h"
+
+#include "heap.h"
+#include "judge.h"
+#include "model.h"
+#include "trace.h"
+
+struct snapshot {
+    void *handle;
+    uint32_t cut;
+    bool used;
+};
+
+struct session {
+    struct trace *trace; /* borrowed */
+    const struct pc_store *store;
+    struct pc_disk *disk;   /* of this epoch */
+    struct pc_disk *below;  /* the disk that it was booted from, until settled */
+    struct pc_image *image; /* the crash that it was booted from, until settled */
+    void *db;
+    struct heap heap;
+    struct model model, before; /* of this epoch, and of the one before */
+    size_t before_at, before_trust;
+    size_t opened; /* calls of this epoch when the first open returned */
+    struct snapshot snapshots[TRACE_SLOTS];
+    struct pc_fault faults[TRACE_FAULTS];
+    struct seen seen, other;
+    uint8_t *buffer;
+    size_t buffer_room;
+    struct verdict verdict; /* the first violation seen live */
+    uint32_t verdict_op;
+    uint64_t results;            /* a hash of every answer of the store */
+    struct pc_store_error error; /* of the newest operation, when it answered one */
+    uint32_t epoch, op;
+    bool crashed;       /* between OP_CRASH and OP_RECOVER */
+    struct crash crash; /* what OP_CRASH asked for */
+    size_t crash_at;
+};
+
+/* Boots an empty disk. The store is opened by OP_OPEN, or by the first operation. */
+void session_init(struct session *session, struct trace *trace, const struct pc_store *store);
+void session_release(struct session *session);
+
+/* Executes operation `index`. `out`, when not NULL, gets what the operation answers, as text. */
+void session_apply(struct session *session, uint32_t index, FILE *out);
+
+/* Closes the live store, so that the epoch is complete, and settles its disk. Images of
+ * session->disk may be made then. */
+void session_end_epoch(struct session *session);
+
+/* Which model judges a crash at k of this epoch, and at which position of its time. */
+struct model *session_judge(struct session *session, size_t k, size_t *at, size_t *trust);
+/* The first call of the epoch that lied, or SIZE_MAX. */
+size_t session_first_lie(const struct session *session);
+
+/* The call index of a crash of this epoch; false: no such place, `why` says so. */
+bool session_place(const struct session *session, const struct crash *crash, size_t *k, char *why,
+                   size_t room);
+/* Goes to the next epoch: boots on the image (taken over), opens, reads, judges. The verdict is
+ * session->verdict. */
+void session_recover(struct session *session, struct pc_image *image, size_t k);
+
+#endif

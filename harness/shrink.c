@@ -1,0 +1,279 @@
+/* shrink.c: delta debugging over operations and images. See shrink.h.
+ *
+ * Order, cheap to dear: what comes after the crash; chunks of operations, halves to singles (Zeller
+ * and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002); parts of batches;
+ * values, keys, sync flags; the items of the image, one by one. */
+#include "shrink.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+#include "play.h"
+
+/* ---- probes ---- */
+
+static void probe_here(struct shrink *shrink, const struct trace *trace,
+                       const struct budget *budget, struct finding *finding)
+{
+    struct explorer explorer;
+    struct trace copy;
+
+    trace_copy(&copy, trace);
+    explorer_init(&explorer, budget, shrink->store, copy.tuning, shrink->seed);
+    explore_trace(&explorer, &copy, shrink->store, finding);
+    explorer_release(&explorer);
+    trace_release(&copy);
+}
+
+static void probe_child(struct shrink *shrink, const struct trace *trace,
+                        const struct budget *budget, struct finding *finding)
+{
+    struct finding *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t child;
+    int status = 0;
+
+    must(shared != MAP_FAILED);
+    fflush(NULL);
+    child = fork();
+    must(child >= 0);
+    if (child == 0) {
+        (void)!freopen("/dev/null", "w", stderr);
+        probe_here(shrink, trace, budget, shared);
+        _exit(0);
+    }
+    while (waitpid(child, &status, 0) < 0)
+        ;
+    *finding = *shared;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        bool hang = WIFEXITED(status) && WEXITSTATUS(status) == HANG_EXIT;
+
+        *finding = (struct finding){.found = true, .live = true, .op = trace->op_count};
+        finding->verdict.rule = hang ? RULE_HANG : RULE_CRASH;
+        snprintf(finding->verdict.text, sizeof finding->verdict.text,
+                 hang ? "the store makes no progress" : "the store died (status 0x%x)", status);
+    }
+    munmap(shared, sizeof *shared);
+}
+
+bool shrink_probe(struct shrink *shrink, const struct trace *trace, const struct budget *budget,
+                  struct finding *finding)
+{
+    *finding = (struct finding){0};
+    shrink->tried++;
+    if (shrink->forked)
+        probe_child(shrink, trace, budget, finding);
+    else
+        probe_here(shrink, trace, budget, finding);
+    return finding->found;
+}
+
+enum rule shrink_replay(const struct pc_store *store, const struct trace *trace,
+                        const struct finding *finding)
+{
+    struct finding result = {0};
+    struct trace copy;
+    struct play play;
+    bool more = true;
+
+    trace_copy(&copy, trace);
+    finding_steps(finding, &copy);
+    play_init(&play, &copy, store, NULL, &result);
+    for (uint32_t i = 0; more && i < copy.op_count; i++)
+        more = play_step(&play, i, NULL);
+    if (more)
+        play_end(&play);
+    play_release(&play);
+    trace_release(&copy);
+    return result.found ? result.verdict.rule : RULE_NONE;
+}
+
+/* ---- smaller traces ---- */
+
+/* Keeps crash and recover in pairs. */
+static void pair_up(struct trace *trace)
+{
+    uint32_t out = 0;
+
+    for (uint32_t i = 0; i < trace->op_count; i++) {
+        enum op_kind kind = trace->ops[i].kind;
+        bool next_recovers = i + 1 < trace->op_count && trace->ops[i + 1].kind == OP_RECOVER;
+        bool after_crash = out > 0 && trace->ops[out - 1].kind == OP_CRASH;
+
+        if ((kind == OP_CRASH && !next_recovers) || (kind == OP_RECOVER && !after_crash))
+            continue;
+        trace->ops[out++] = trace->ops[i];
+    }
+    trace->op_count = out;
+}
+
+struct state {
+    struct shrink *shrink;
+    struct trace *trace;
+    struct finding *finding;
+    struct budget budget;
+    enum rule rule;
+};
+
+static bool out_of_tries(const struct state *state)
+{
+    return state->shrink->tried >= state->shrink->tries;
+}
+
+/* Takes the candidate (released otherwise) when it still breaks the rule. */
+static bool take(struct state *state, struct trace *candidate)
+{
+    struct finding finding;
+
+    pair_up(candidate);
+    if (!out_of_tries(state) && shrink_probe(state->shrink, candidate, &state->budget, &finding) &&
+        finding.verdict.rule == state->rule) {
+        trace_release(state->trace);
+        *state->trace = *candidate;
+        *state->finding = finding;
+        return true;
+    }
+    trace_release(candidate);
+    return false;
+}
+
+static bool try_without(struct state *state, uint32_t first, uint32_t count)
+{
+    struct trace candidate;
+
+    trace_copy(&candidate, state->trace);
+    memmove(candidate.ops + first, candidate.ops + first + count,
+            (candidate.op_count - first - count) * sizeof *candidate.ops);
+    candidate.op_count -= count;
+    return take(state, &candidate);
+}
+
+static void trim(struct state *state)
+{
+    uint32_t op = state->finding->op;
+
+    if (op > 0 && op < state->trace->op_count)
+        try_without(state, op, state->trace->op_count - op);
+}
+
+static bool drop_ops(struct state *state)
+{
+    bool any = false;
+
+    for (uint32_t chunk = state->trace->op_count / 2; chunk > 0; chunk /= 2)
+        for (uint32_t end = state->trace->op_count; end > 0 && !out_of_tries(state);) {
+            uint32_t first = end > chunk ? end - chunk : 0;
+
+            any |= try_without(state, first, end - first);
+            end = first < state->trace->op_count ? first : state->trace->op_count;
+        }
+    return any;
+}
+
+static bool drop_writes(struct state *state)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < state->trace->op_count; i++)
+        for (uint32_t w = 0; state->trace->ops[i].kind == OP_BATCH &&
+                             state->trace->ops[i].writes > 1 && w < state->trace->ops[i].writes;
+             w++) {
+            struct trace candidate;
+            struct op *op;
+
+            trace_copy(&candidate, state->trace);
+            op = &candidate.ops[i];
+            if (w == 0)
+                op->first_write++;
+            else if (w + 1 != op->writes) {
+                trace_release(&candidate);
+                continue; /* only the ends: writes of one operation lie together */
+            }
+            op->writes--;
+            if (op->writes == 1)
+                op->kind = candidate.writes[op->first_write].is_delete ? OP_DELETE : OP_PUT;
+            any |= take(state, &candidate);
+        }
+    return any;
+}
+
+static void simplify_values(struct state *state)
+{
+    static const uint32_t lengths[] = {1, 100, 600};
+
+    for (uint32_t i = 0; i < state->trace->op_count; i++)
+        for (uint32_t w = 0; w < state->trace->ops[i].writes; w++)
+            for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
+                uint32_t index = state->trace->ops[i].first_write + w;
+                struct trace candidate;
+
+                if (state->trace->writes[index].is_delete ||
+                    state->trace->writes[index].value.len <= lengths[l])
+                    continue;
+                trace_copy(&candidate, state->trace);
+                candidate.writes[index].value.len = lengths[l];
+                if (take(state, &candidate))
+                    break;
+            }
+}
+
+static void simplify_syncs(struct state *state)
+{
+    for (uint32_t i = 0; i < state->trace->op_count; i++) {
+        struct trace candidate;
+
+        if (!state->trace->ops[i].sync)
+            continue;
+        trace_copy(&candidate, state->trace);
+        candidate.ops[i].sync = false;
+        take(state, &candidate);
+    }
+}
+
+/* ---- the image ---- */
+
+static bool image_without(struct state *state, uint32_t cut, uint32_t item)
+{
+    struct finding candidate = *state->finding;
+    struct cut *smaller = &candidate.cut[cut];
+
+    memmove(smaller->items + item, smaller->items + item + 1,
+            (smaller->item_count - item - 1) * sizeof *smaller->items);
+    smaller->item_count--;
+    if (shrink_replay(state->shrink->store, state->trace, &candidate) != state->rule)
+        return false;
+    *state->finding = candidate;
+    return true;
+}
+
+static void shrink_image(struct state *state)
+{
+    for (uint32_t cut = 0; cut < state->finding->cuts; cut++)
+        for (uint32_t i = state->finding->cut[cut].item_count; i > 0; i--)
+            image_without(state, cut, i - 1);
+}
+
+void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *finding)
+{
+    struct state state = {
+        .shrink = shrink, .trace = trace, .finding = finding, .rule = finding->verdict.rule};
+    bool nested = finding->cuts > 1;
+
+    state.budget = (struct budget){
+        .leaves = 48, .samples = 18, .nested = nested ? 2 : 0, .life = 2, .recoveries = 6000};
+    trim(&state);
+    state.budget.tail = finding->live ? 0 : 4;
+    for (int round = 0; round < 4; round++)
+        if (!drop_ops(&state) && !drop_writes(&state))
+            break;
+    simplify_values(&state);
+    simplify_syncs(&state);
+    drop_ops(&state);
+    if (!finding->live && !shrink->forked)
+        shrink_image(&state);
+}

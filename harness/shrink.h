@@ -1,0 +1,26 @@
+/* shrink.h: makes a finding smaller: operations, batches, values, faults, then the image. A smaller
+ * trace counts when *some* crash state of it breaks the same rule. Bounded by counts, not time. */
+#ifndef HARNESS_SHRINK_H
+#define HARNESS_SHRINK_H
+
+#include "explore.h"
+
+struct shrink {
+    const struct pc_store *store;
+    uint64_t seed;
+    bool forked;    /* every try in a child: the store dies or hangs */
+    uint32_t tries; /* how many traces may be tried */
+    uint32_t tried;
+};
+
+/* Replaces *trace (released) and *finding by the smallest that was found. */
+void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *finding);
+
+/* Explores a trace; with `forked` in a child. True: it breaks a rule. */
+bool shrink_probe(struct shrink *shrink, const struct trace *trace, const struct budget *budget,
+                  struct finding *finding);
+/* Executes trace and finding as they are, without a search: the rule that breaks, or RULE_NONE. */
+enum rule shrink_replay(const struct pc_store *store, const struct trace *trace,
+                        const struct finding *finding);
+
+#endif

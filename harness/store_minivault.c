@@ -1,0 +1,319 @@
+/* store_minivault.c: the glue between the harness and minivault: inline background work, memory
+ * from the harness, everything that minivault.h promises. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "minivault/minivault.h"
+#include "powercut/hooks.h"
+#include "powercut/store.h"
+
+#include "base/check.h"
+
+struct handle {
+    struct vault *vault;
+    struct vault_allocator allocator;
+    struct vault_batch *batch;
+};
+
+static enum pc_store_status translated(enum vault_status st)
+{
+    static const enum pc_store_status table[] = {
+        [VAULT_OK] = PC_STORE_OK,
+        [VAULT_NOT_FOUND] = PC_STORE_NOT_FOUND,
+        [VAULT_INVALID] = PC_STORE_INVALID,
+        [VAULT_IO] = PC_STORE_IO,
+        [VAULT_NO_SPACE] = PC_STORE_NO_SPACE,
+        [VAULT_CORRUPT] = PC_STORE_CORRUPT,
+        [VAULT_DATA_LOSS] = PC_STORE_DATA_LOSS,
+        [VAULT_BUSY] = PC_STORE_BUSY,
+        [VAULT_NO_MEMORY] = PC_STORE_NO_MEMORY,
+        [VAULT_EXISTS] = PC_STORE_OTHER,
+        [VAULT_UNSUPPORTED] = PC_STORE_OTHER,
+    };
+
+    return (size_t)st < sizeof table / sizeof table[0] ? table[st] : PC_STORE_OTHER;
+}
+
+static enum pc_store_status answer(enum vault_status st, const struct vault_error *detail,
+                                   struct pc_store_error *error)
+{
+    error->status = translated(st);
+    error->text[0] = '\0';
+    if (st != VAULT_OK && st != VAULT_NOT_FOUND)
+        snprintf(error->text, sizeof error->text, "%s: %s%s%s at offset %llu (errno %d)",
+                 vault_status_name(st), detail->what, *detail->file ? " in " : "", detail->file,
+                 (unsigned long long)detail->offset, detail->system_errno);
+    return error->status;
+}
+
+static enum pc_store_status answer_of(struct handle *handle, enum vault_status st,
+                                      struct pc_store_error *error)
+{
+    struct vault_error detail = {0};
+
+    if (st != VAULT_OK && st != VAULT_NOT_FOUND)
+        vault_last_error(handle->vault, &detail);
+    return answer(st, &detail, error);
+}
+
+/* One "name=value" of the tuning; unknown names abort: the harness writes them. */
+static void tune(struct vault_options *options, const char *name, unsigned long value)
+{
+    if (strcmp(name, "write_buffer") == 0)
+        options->write_buffer_size = value;
+    else if (strcmp(name, "block") == 0)
+        options->block_size = value;
+    else if (strcmp(name, "table") == 0)
+        options->table_size = value;
+    else if (strcmp(name, "level0") == 0)
+        options->level0_tables = (unsigned)value;
+    else if (strcmp(name, "level1") == 0)
+        options->level1_size = value;
+    else if (strcmp(name, "multiplier") == 0)
+        options->level_multiplier = (unsigned)value;
+    else if (strcmp(name, "bloom") == 0)
+        options->bloom_bits_per_key = (unsigned)value;
+    else if (strcmp(name, "cache") == 0)
+        options->block_cache_size = value;
+    else if (strcmp(name, "chunk") == 0)
+        options->read_chunk = value;
+    else if (strcmp(name, "manifest") == 0)
+        options->manifest_size = value;
+}
+
+static void tune_all(struct vault_options *options, const char *text)
+{
+    char name[32];
+    unsigned long value;
+    int used;
+
+    while (sscanf(text, " %31[^= ]=%lu%n", name, &value, &used) == 2) {
+        tune(options, name, value);
+        text += used;
+    }
+}
+
+static enum pc_store_status store_open(const struct pc_store_env *env, void **db,
+                                       struct pc_store_error *error)
+{
+    struct handle *handle = calloc(1, sizeof *handle);
+    struct vault_options options;
+    struct vault_error detail = {0};
+    enum vault_status st;
+
+    must(handle != NULL);
+    vault_options_init(&options);
+    options.background = VAULT_INLINE;
+    options.hooks = env->hooks;
+    tune_all(&options, env->tuning);
+    if (env->alloc) {
+        handle->allocator = (struct vault_allocator){env->alloc_ctx, env->alloc, env->free};
+        options.allocator = &handle->allocator;
+    }
+    st = vault_open(env->dir, &options, &handle->vault, &detail);
+    if (st) {
+        free(handle);
+        return answer(st, &detail, error);
+    }
+    *db = handle;
+    return answer(st, &detail, error);
+}
+
+static enum pc_store_status store_close(void *db, struct pc_store_error *error)
+{
+    struct handle *handle = db;
+    struct vault_error detail = {0};
+    enum vault_status st;
+
+    vault_last_error(handle->vault, &detail);
+    st = vault_close(handle->vault);
+    vault_batch_free(handle->batch);
+    free(handle);
+    return answer(st, &detail, error);
+}
+
+static enum pc_store_status store_write(void *db, const struct pc_write *writes, size_t count,
+                                        bool sync, uint64_t *seq, struct pc_store_error *error)
+{
+    struct handle *handle = db;
+    enum vault_status st = VAULT_OK;
+
+    if (count == 1) {
+        const struct pc_write *w = &writes[0];
+
+        if (w->is_delete)
+            st = vault_delete(handle->vault, w->key.data, w->key.len, sync, seq);
+        else
+            st = vault_put(handle->vault, w->key.data, w->key.len, w->value.data, w->value.len,
+                           sync, seq);
+        return answer_of(handle, st, error);
+    }
+    if (handle->batch == NULL)
+        handle->batch = vault_batch_new();
+    must(handle->batch != NULL);
+    vault_batch_clear(handle->batch);
+    for (size_t i = 0; i < count && st == VAULT_OK; i++) {
+        const struct pc_write *w = &writes[i];
+
+        if (w->is_delete)
+            st = vault_batch_delete(handle->batch, w->key.data, w->key.len);
+        else
+            st = vault_batch_put(handle->batch, w->key.data, w->key.len, w->value.data,
+                                 w->value.len);
+    }
+    if (st == VAULT_OK)
+        st = vault_write(handle->vault, handle->batch, sync, seq);
+    return answer_of(handle, st, error);
+}
+
+static enum pc_store_status store_sync(void *db, struct pc_store_error *error)
+{
+    struct handle *handle = db;
+
+    return answer_of(handle, vault_sync(handle->vault), error);
+}
+
+static enum pc_store_status store_get(void *db, void *snapshot, struct bytes key,
+                                      void (*give)(void *ctx, struct bytes value), void *ctx,
+                                      struct pc_store_error *error)
+{
+    struct handle *handle = db;
+    void *value;
+    size_t len;
+    enum vault_status st = vault_get(handle->vault, snapshot, key.data, key.len, &value, &len);
+
+    if (st == VAULT_OK) {
+        give(ctx, bytes_of(value, len));
+        vault_value_free(handle->vault, value, len);
+    }
+    return answer_of(handle, st, error);
+}
+
+static enum pc_store_status store_snapshot(void *db, void **snapshot, struct pc_store_error *error)
+{
+    struct handle *handle = db;
+    struct vault_snapshot *new_snapshot = NULL;
+    enum vault_status st = vault_snapshot_new(handle->vault, &new_snapshot);
+
+    *snapshot = new_snapshot;
+    return answer_of(handle, st, error);
+}
+
+static void store_release(void *db, void *snapshot)
+{
+    vault_snapshot_release(((struct handle *)db)->vault, snapshot);
+}
+
+static enum pc_store_status store_iter_new(void *db, void *snapshot, void **iter,
+                                           struct pc_store_error *error)
+{
+    struct handle *handle = db;
+    struct vault_iter *new_iter = NULL;
+    enum vault_status st = vault_iter_new(handle->vault, snapshot, &new_iter);
+
+    *iter = new_iter;
+    return answer_of(handle, st, error);
+}
+
+static void store_iter_free(void *iter)
+{
+    vault_iter_free(iter);
+}
+
+static bool store_iter_move(void *cursor, enum pc_move move, struct bytes key,
+                            struct bytes *found_key, struct bytes *found_value,
+                            struct pc_store_error *error)
+{
+    struct vault_iter *iter = cursor;
+    struct vault_error detail = {.what = "while moving an iterator"};
+    size_t len;
+    const void *data;
+
+    switch (move) {
+    case PC_FIRST:
+        vault_iter_first(iter);
+        break;
+    case PC_LAST:
+        vault_iter_last(iter);
+        break;
+    case PC_NEXT:
+        vault_iter_next(iter);
+        break;
+    case PC_PREV:
+        vault_iter_prev(iter);
+        break;
+    case PC_SEEK:
+        vault_iter_seek(iter, key.data, key.len);
+        break;
+    case PC_SEEK_FOR_PREV:
+        vault_iter_seek_for_prev(iter, key.data, key.len);
+        break;
+    }
+    answer(vault_iter_status(iter), &detail, error);
+    if (!vault_iter_valid(iter))
+        return false;
+    data = vault_iter_key(iter, &len);
+    *found_key = bytes_of(data, len);
+    data = vault_iter_value(iter, &len);
+    *found_value = bytes_of(data, len);
+    return true;
+}
+
+static enum pc_store_status store_flush(void *db, struct pc_store_error *error)
+{
+    struct handle *handle = db;
+
+    return answer_of(handle, vault_flush(handle->vault), error);
+}
+
+static enum pc_store_status store_compact(void *db, struct bytes begin, struct bytes end,
+                                          struct pc_store_error *error)
+{
+    struct handle *handle = db;
+
+    return answer_of(handle,
+                     vault_compact_range(handle->vault, begin.data, begin.len, end.data, end.len),
+                     error);
+}
+
+static uint64_t store_last_seq(void *db)
+{
+    return vault_last_seq(((struct handle *)db)->vault);
+}
+
+static uint64_t store_durable_seq(void *db)
+{
+    return vault_durable_seq(((struct handle *)db)->vault);
+}
+
+static enum pc_store_status store_check(void *db, struct pc_store_error *error)
+{
+    struct vault_error detail = {0};
+    enum vault_status st = vault_check(((struct handle *)db)->vault, &detail);
+
+    return answer(st, &detail, error);
+}
+
+extern const struct pc_store store_minivault;
+const struct pc_store store_minivault = {
+    .abi = PC_STORE_ABI,
+    .name = "minivault",
+    .promises = PC_PROMISE_SYNC | PC_PROMISE_PROCESS_KILL | PC_PROMISE_PREFIX | PC_PROMISE_BATCH |
+                PC_PROMISE_CLOSE | PC_PROMISE_FLUSH | PC_PROMISE_SNAPSHOT | PC_PROMISE_FAIL_STOP,
+    .open = store_open,
+    .close = store_close,
+    .write = store_write,
+    .sync = store_sync,
+    .get = store_get,
+    .snapshot = store_snapshot,
+    .release = store_release,
+    .iter_new = store_iter_new,
+    .iter_free = store_iter_free,
+    .iter_move = store_iter_move,
+    .flush = store_flush,
+    .compact = store_compact,
+    .last_seq = store_last_seq,
+    .durable_seq = store_durable_seq,
+    .check = store_check,
+};

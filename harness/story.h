@@ -1,0 +1,17 @@
+/* story.h: a finding in words, and as a .crash file. */
+#ifndef HARNESS_STORY_H
+#define HARNESS_STORY_H
+
+#include <stdio.h>
+
+#include "finding.h"
+#include "powercut/store.h"
+
+/* The file: comments that say what it is, then steps that replay it. */
+void story_file(FILE *out, const struct trace *trace, const struct finding *finding,
+                const char *command);
+/* What was acknowledged, what was lost, which rule broke, and under which models it shows. */
+void story_tell(FILE *out, const struct trace *trace, const struct finding *finding,
+                const struct pc_store *store);
+
+#endif

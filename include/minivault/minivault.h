@@ -1,0 +1,194 @@
+/* minivault.h: an embedded key-value store, a log-structured merge tree that says what it promises
+ * when the power fails. This header is all that an embedding program includes.
+ *
+ * Keys and values are byte strings; keys compare as unsigned bytes, a proper prefix first. The
+ * empty key and the empty value are ordinary. Limits: VAULT_KEY_MAX, VAULT_VALUE_MAX.
+ *
+ * Durability. A write with `sync` is durable when it returns VAULT_OK: it survives loss of power.
+ * Any write that returned survives the death of the process. What survives a power cut is always a
+ * prefix of the order of writes, and a batch is in it whole or not at all. vault_durable_seq()
+ * promises a floor: every write with a sequence number up to it survives loss of power.
+ *
+ * Errors. Every call that can fail answers an enum vault_status; outputs are set only on VAULT_OK.
+ * vault_last_error() adds file, offset and errno. After a failed write or sync of the log or the
+ * manifest the handle is *failed*: writes answer the first failure until the store is closed and
+ * opened again; reads go on. No sync is retried.
+ *
+ * Thread safety. A handle may be used by many threads at once; iterators, snapshots and batches by
+ * one at a time each. vault_close needs all iterators freed and snapshots released. */
+#ifndef MINIVAULT_H
+#define MINIVAULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VAULT_KEY_MAX   ((size_t)65535)
+#define VAULT_VALUE_MAX ((size_t)1 << 30)
+
+enum vault_status {
+    VAULT_OK = 0,
+    VAULT_NOT_FOUND = 1,   /* no such key; no such database and create_if_missing is false */
+    VAULT_INVALID = 2,     /* a bad argument or option */
+    VAULT_IO = 3,          /* the operating system reported an error */
+    VAULT_NO_SPACE = 4,    /* the disk is full */
+    VAULT_CORRUPT = 5,     /* bytes on disk are damaged; vault_error names file and offset */
+    VAULT_DATA_LOSS = 6,   /* bytes known to have been synced are gone */
+    VAULT_BUSY = 7,        /* another handle has the database open */
+    VAULT_NO_MEMORY = 8,   /* the allocator returned NULL */
+    VAULT_EXISTS = 9,      /* error_if_exists and it does */
+    VAULT_UNSUPPORTED = 10 /* a format version or feature this library does not know */
+};
+
+const char *vault_status_name(enum vault_status st); /* "NOT_FOUND"; static text */
+
+/* Where and why. `file` is a name within the database directory, "" when none is to blame. */
+struct vault_error {
+    enum vault_status status;
+    char file[48];
+    uint64_t offset;
+    int system_errno; /* 0 when the system did not fail */
+    char what[96];    /* in words */
+};
+
+/* All memory of a handle comes from here. `ctx` is passed back. Must be thread safe unless
+ * background is VAULT_INLINE and the handle stays on one thread. */
+struct vault_allocator {
+    void *ctx;
+    void *(*alloc)(void *ctx, size_t size);
+    void (*free)(void *ctx, void *p, size_t size);
+};
+
+enum vault_background {
+    VAULT_THREAD = 0, /* flush and compaction on one thread of the handle */
+    VAULT_INLINE = 1  /* inside the call that makes the work due: deterministic */
+};
+
+struct pc_hooks; /* powercut/hooks.h */
+
+struct vault_options {
+    bool create_if_missing;           /* default true */
+    bool error_if_exists;             /* default false */
+    enum vault_background background; /* default VAULT_THREAD */
+    size_t write_buffer_size;         /* bytes of one memtable; default 4 MiB */
+    size_t block_size;                /* bytes of a data block before it is cut; default 4096 */
+    unsigned restart_interval;        /* keys between restart points; default 16 */
+    size_t table_size;                /* target bytes of a table below level 0; default 2 MiB */
+    unsigned level0_tables;           /* level-0 tables that make a compaction due; default 4 */
+    uint64_t level1_size;             /* target bytes of level 1; default 10 MiB */
+    unsigned level_multiplier;        /* target growth from level to level; default 10 */
+    unsigned bloom_bits_per_key;      /* 0: no filters; default 10 */
+    size_t block_cache_size;          /* bytes; default 8 MiB */
+    size_t read_chunk;                /* bytes the log reader asks for at once; default 32 KiB */
+    uint64_t manifest_size;           /* bytes before a new manifest is begun; default 1 MiB */
+    const struct vault_allocator *allocator; /* NULL: malloc and free; borrowed until close */
+    const struct pc_hooks *hooks;            /* NULL: none; borrowed until close */
+};
+
+void vault_options_init(struct vault_options *options); /* the defaults */
+
+struct vault;
+struct vault_iter;
+struct vault_snapshot;
+struct vault_batch;
+
+/* Opens or creates the database in directory `path` (its parent must exist; it is synced when the
+ * directory is created). Refuses a second open, by any process, with VAULT_BUSY. `error` may be
+ * NULL; else it is filled on failure. Free with vault_close. */
+enum vault_status vault_open(const char *path, const struct vault_options *options,
+                             struct vault **vault, struct vault_error *error);
+
+/* Syncs the log, waits for background work, frees the handle (always, also on failure). VAULT_OK
+ * promises that every acknowledged write survives loss of power. NULL is accepted. */
+enum vault_status vault_close(struct vault *vault);
+
+/* Removes the database files that this library made in `path`, then the directory if empty. */
+enum vault_status vault_destroy(const char *path, struct vault_error *error);
+
+/* Writes. `seq`, when not NULL, receives the sequence number of the (last) operation. With `sync`
+ * the log is synced before the return. Deleting an absent key is not an error. */
+enum vault_status vault_put(struct vault *vault, const void *key, size_t key_len, const void *value,
+                            size_t value_len, bool sync, uint64_t *seq);
+enum vault_status vault_delete(struct vault *vault, const void *key, size_t key_len, bool sync,
+                               uint64_t *seq);
+
+/* A batch is applied whole or not at all, in the order of its operations. */
+struct vault_batch *vault_batch_new(void); /* NULL: no memory */
+void vault_batch_free(struct vault_batch *batch);
+void vault_batch_clear(struct vault_batch *batch);
+enum vault_status vault_batch_put(struct vault_batch *batch, const void *key, size_t key_len,
+                                  const void *value, size_t value_len);
+enum vault_status vault_batch_delete(struct vault_batch *batch, const void *key, size_t key_len);
+size_t vault_batch_count(const struct vault_batch *batch);
+enum vault_status vault_write(struct vault *vault, const struct vault_batch *batch, bool sync,
+                              uint64_t *seq);
+
+/* Makes every write so far durable. */
+enum vault_status vault_sync(struct vault *vault);
+
+/* Reads. `snapshot` may be NULL: the newest state. The value is the caller's: vault_value_free
+ * with the same handle. VAULT_NOT_FOUND when absent. */
+enum vault_status vault_get(struct vault *vault, const struct vault_snapshot *snapshot,
+                            const void *key, size_t key_len, void **value, size_t *value_len);
+void vault_value_free(struct vault *vault, void *value, size_t value_len);
+
+/* A snapshot pins the state of the moment; release it before close. */
+enum vault_status vault_snapshot_new(struct vault *vault, struct vault_snapshot **snapshot);
+void vault_snapshot_release(struct vault *vault, struct vault_snapshot *snapshot);
+
+/* An iterator sees the state at its creation (or of the snapshot). It begins nowhere: seek first.
+ * Moving off either end makes it invalid; so does an error, which stays (vault_iter_status). Key
+ * and value are views, good until the iterator moves or is freed. */
+enum vault_status vault_iter_new(struct vault *vault, const struct vault_snapshot *snapshot,
+                                 struct vault_iter **iter);
+void vault_iter_free(struct vault_iter *iter);
+bool vault_iter_valid(const struct vault_iter *iter);
+enum vault_status vault_iter_status(const struct vault_iter *iter);
+void vault_iter_first(struct vault_iter *iter);
+void vault_iter_last(struct vault_iter *iter);
+void vault_iter_seek(struct vault_iter *iter, const void *key, size_t key_len); /* first >= key */
+void vault_iter_seek_for_prev(struct vault_iter *iter, const void *key, size_t key_len); /* <= */
+void vault_iter_next(struct vault_iter *iter); /* needs a valid iterator */
+void vault_iter_prev(struct vault_iter *iter); /* needs a valid iterator */
+const void *vault_iter_key(const struct vault_iter *iter, size_t *len);
+const void *vault_iter_value(const struct vault_iter *iter, size_t *len);
+
+/* Writes the memtable to a durable table and waits for it. */
+enum vault_status vault_flush(struct vault *vault);
+
+/* Compacts [begin, end], both inclusive, NULL for open, down to the deepest level that holds such
+ * keys, and waits for it. */
+enum vault_status vault_compact_range(struct vault *vault, const void *begin, size_t begin_len,
+                                      const void *end, size_t end_len);
+
+/* The newest sequence number written, and the newest known to survive loss of power. 0: none. */
+uint64_t vault_last_seq(struct vault *vault);
+uint64_t vault_durable_seq(struct vault *vault);
+
+/* Copies the newest failure of this handle; VAULT_OK in it when there was none. */
+void vault_last_error(struct vault *vault, struct vault_error *error);
+
+#define VAULT_LEVELS 7
+struct vault_stats {
+    unsigned tables[VAULT_LEVELS];
+    uint64_t bytes[VAULT_LEVELS];
+    uint64_t flushes, compactions, log_syncs, log_bytes, table_bytes_written;
+    uint64_t cache_hits, cache_misses;
+    uint64_t memory; /* bytes held from the allocator now */
+};
+void vault_get_stats(struct vault *vault, struct vault_stats *stats);
+
+/* Checks what must hold of levels and files whenever the store is quiet: tables of levels below 0
+ * disjoint and ordered, every live file present with its size, no file that nothing refers to.
+ * VAULT_CORRUPT names the first breach in `error`. For tests: it lists the directory. */
+enum vault_status vault_check(struct vault *vault, struct vault_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

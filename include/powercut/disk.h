@@ -1,0 +1,180 @@
+/* disk.h: a simulated disk, and the images that a power cut may leave of it.
+ *
+ * A *disk* has a volatile view, which running programs see, and a log of micro-operations: the
+ * smallest changes that become durable as a whole. A persistence model says which micro-ops must
+ * precede which, and what a sync call forces. An *image* is one crash point of a disk: the power
+ * fails after `k` calls have returned. Which micro-ops reached the platter is open at first; it is
+ * decided one by one, by a chooser, when somebody looks. Every decision is followed by its
+ * consequences, so whatever is still open can go either way, and every complete choice is a legal
+ * image (the legal sets are a lattice; faults/README.md has the argument).
+ *
+ * The rules are those of ALICE (OSDI 2014), Ferrite (ASPLOS 2016) and measurements on Linux 6.18,
+ * as written down in faults/README.md.
+ *
+ * Units: bytes. Ownership: what a function named _new answers is freed with _free. Thread safety:
+ * none; one thread at a time per disk (the POSIX layer takes a lock). Errors: 0 or a negative
+ * errno where a call of the disk may fail; broken arguments abort. */
+#ifndef POWERCUT_DISK_H
+#define POWERCUT_DISK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <gmp.h>
+
+#include "powercut/fault.h"
+
+enum pc_model {
+    PC_PROCESS_KILL,   /* only the process dies: the volatile view survives */
+    PC_PREFIX,         /* strict order of the calls, torn only at unit ends */
+    PC_POSIX,          /* the weakest that POSIX allows, but rename is atomic */
+    PC_POSIX_MIN,      /* the same with rename and unlink taken apart */
+    PC_EXT4_ORDERED,   /* ext4 data=ordered with delayed allocation */
+    PC_EXT4_WRITEBACK, /* not simulated yet */
+    PC_XFS,            /* not simulated yet */
+    PC_BTRFS,          /* not simulated yet */
+    PC_MODELS
+};
+
+const char *pc_model_name(enum pc_model model); /* "ext4-ordered" */
+bool pc_model_from_name(const char *name, enum pc_model *model);
+bool pc_model_simulated(enum pc_model model);
+
+struct pc_disk_config {
+    enum pc_model model;
+    uint32_t unit;  /* atomic unit of the device, a power of two */
+    uint32_t block; /* allocation block, a power of two >= unit; 0: the larger of 4096 and unit */
+    uint64_t seed;  /* permutes directory listings; nothing else */
+};
+
+struct pc_disk;
+struct pc_image;
+
+struct pc_disk *pc_disk_new(const struct pc_disk_config *config); /* an empty root directory */
+void pc_disk_free(struct pc_disk *disk);
+const struct pc_disk_config *pc_disk_get_config(const struct pc_disk *disk);
+
+/* A disk booted on an image: its volatile view is read from the image as it is looked at, and
+ * looking decides. The image must outlive the disk unless pc_disk_settle was called. Booting again
+ * reuses the memory of the disk; the fault rules are cleared. */
+struct pc_disk *pc_disk_boot(struct pc_image *image);
+void pc_disk_reboot(struct pc_disk *disk, struct pc_image *image);
+
+/* Decides all that is open in the image below (asking its chooser), copies what is durable, and
+ * lets go of the image. Images of this disk can be made from then on. */
+void pc_disk_settle(struct pc_disk *disk);
+
+/* ---- the log of calls ---- */
+
+enum {
+    PC_CALL_FAILED = 1, /* answered an error by a fault */
+    PC_CALL_LIED = 2,   /* a sync that answered 0 and forced nothing */
+    PC_CALL_SHORT = 4,  /* a write that accepted less than asked */
+    PC_CALL_DSYNC = 8   /* a write through O_SYNC or O_DSYNC */
+};
+
+struct pc_call {
+    enum pc_call_kind kind;
+    uint32_t flags;
+    const char *path; /* within the disk, as it was named then; rename: the old path */
+    const char *to;   /* rename, link: the new path; else "" */
+    uint64_t offset, length, done;
+    uint64_t mark; /* see pc_disk_mark */
+};
+
+size_t pc_disk_call_count(const struct pc_disk *disk);
+const struct pc_call *pc_disk_call(const struct pc_disk *disk, size_t index);
+/* Stamps the calls from now on with `mark`: the harness passes the number of its API event. */
+void pc_disk_mark(struct pc_disk *disk, uint64_t mark);
+/* Calls of any kind so far, reads included: the step counter that tells a hang. The function, when
+ * set, is called once `limit` is exceeded; it must not return. */
+uint64_t pc_disk_steps(const struct pc_disk *disk);
+void pc_disk_step_limit(struct pc_disk *disk, uint64_t limit, void (*exceeded)(void *), void *ctx);
+/* A hash of all micro-ops, forced sets and call results so far: equal for equal runs. */
+uint64_t pc_disk_hash(const struct pc_disk *disk);
+/* May a crash at k allow an image that no later crash point allows? True before every sync call,
+ * and at the end. Under PC_PROCESS_KILL: true everywhere. */
+bool pc_disk_is_frontier(const struct pc_disk *disk, size_t k);
+
+/* ---- faults ---- */
+
+/* The rule is borrowed until cleared; its counters are kept up. */
+void pc_disk_add_fault(struct pc_disk *disk, struct pc_fault *fault);
+void pc_disk_clear_faults(struct pc_disk *disk);
+
+/* ---- images ---- */
+
+#define PC_ITEM_NONE UINT32_MAX
+
+/* One question: which of the versions of something survived? Alternative i says that the micro-op
+ * items[i] is durable and items[0..i-1] are not; newest first. items[n-1] may be PC_ITEM_NONE: none
+ * of them. n >= 2. */
+struct pc_choice {
+    size_t n;
+    const uint32_t *items;
+};
+
+struct pc_chooser {
+    void *ctx;
+    size_t (*choose)(void *ctx, const struct pc_choice *choice);
+};
+
+/* What an undefined byte reads as. */
+enum pc_fill { PC_FILL_ZERO, PC_FILL_NOISE, PC_FILL_QUESTION_MARK };
+
+/* The crash after `k` calls (0 <= k <= call count). The disk must outlive the image, and must be
+ * settled or new. */
+struct pc_image *pc_image_new(struct pc_disk *disk, size_t k);
+void pc_image_free(struct pc_image *image);
+
+/* Opens every question again and names who answers from now on. NULL: what is not set by hand is
+ * kept (the newest is durable). */
+void pc_image_begin(struct pc_image *image, const struct pc_chooser *chooser, enum pc_fill fill);
+
+/* From now on `chooser` answers; what was decided stays. NULL: the newest is durable. */
+void pc_image_answer(struct pc_image *image, const struct pc_chooser *chooser);
+
+/* Micro-ops that were open when the image was made, in issue order. */
+size_t pc_image_items(const struct pc_image *image);
+
+enum pc_item_kind { PC_ITEM_DATA, PC_ITEM_SIZE, PC_ITEM_MAP, PC_ITEM_TRUNCATE, PC_ITEM_NAME };
+
+struct pc_item {
+    enum pc_item_kind kind;
+    const char *path; /* the file or, for names, the changed entry; as named at that time */
+    const char *to;   /* rename: the other entry; else "" */
+    uint64_t offset;  /* data, map: byte offset of the unit or block; size, truncate: the size */
+    uint32_t version; /* 1, 2, …: the how-manieth of its kind on this place in this epoch */
+    uint32_t call;    /* index of the call that issued it */
+};
+
+void pc_image_item(const struct pc_image *image, uint32_t item, struct pc_item *out);
+
+enum pc_item_state { PC_ITEM_OPEN, PC_ITEM_KEPT, PC_ITEM_LOST };
+enum pc_item_state pc_image_state(const struct pc_image *image, uint32_t item);
+/* Decides an open item and what follows from it. An item that is decided otherwise: false. */
+bool pc_image_set(struct pc_image *image, uint32_t item, bool kept);
+
+/* How many legal sets agree with what is decided so far; exact. Straight after pc_image_begin: the
+ * number of legal images of the crash point. False: too many connected micro-ops to count within
+ * the bound (`limit` memo entries), `count` untouched. */
+bool pc_image_count(struct pc_image *image, size_t limit, mpz_t count);
+
+/* Did anything read a byte that the model leaves undefined since pc_image_begin? */
+bool pc_image_undefined_seen(const struct pc_image *image);
+
+/* ---- looking at a disk from outside, without a call of its own ---- */
+
+struct pc_entry {
+    const char *path; /* "dir/name", without a leading slash */
+    bool is_dir;
+    const uint8_t *data;
+    size_t size;
+};
+
+/* Every file and directory below the root of the volatile view, sorted by path. */
+void pc_disk_walk(struct pc_disk *disk, void (*visit)(void *ctx, const struct pc_entry *entry),
+                  void *ctx);
+
+#endif

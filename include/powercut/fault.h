@@ -1,0 +1,55 @@
+/* fault.h: what may go wrong on a simulated disk apart from the power cut, as rules. A rule names a
+ * kind, a place (which calls on which files, and the how-manieth of them) and a manner. */
+#ifndef POWERCUT_FAULT_H
+#define POWERCUT_FAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The calls of a disk that change it or make it durable. Reads are not listed: they change nothing.
+ * PC_CALL_STORE is a store through a shared mapping, seen at the next call. */
+enum pc_call_kind {
+    PC_CALL_CREATE,
+    PC_CALL_MKDIR,
+    PC_CALL_WRITE,
+    PC_CALL_TRUNCATE,
+    PC_CALL_ALLOCATE,
+    PC_CALL_LINK,
+    PC_CALL_UNLINK,
+    PC_CALL_RMDIR,
+    PC_CALL_RENAME,
+    PC_CALL_FSYNC,
+    PC_CALL_FDATASYNC,
+    PC_CALL_SYNC,
+    PC_CALL_SYNC_RANGE,
+    PC_CALL_STORE,
+    PC_CALL_MSYNC,
+    PC_CALL_KINDS
+};
+
+const char *pc_call_kind_name(enum pc_call_kind kind); /* "fdatasync" */
+bool pc_call_kind_from_name(const char *name, enum pc_call_kind *kind);
+
+enum pc_fault_kind {
+    PC_FAULT_EIO,      /* write: -1/EIO, nothing written. sync: -1/EIO, the dirty pages are dropped
+                        * (clean in the cache, not on disk), the next sync succeeds */
+    PC_FAULT_ENOSPC,   /* -1/ENOSPC, nothing changes */
+    PC_FAULT_EINTR,    /* write: -1/EINTR, nothing written */
+    PC_FAULT_SHORT,    /* write: only a leading part is accepted; half of it, at least one byte */
+    PC_FAULT_LOSTSYNC, /* sync answers 0 and makes nothing durable */
+    PC_FAULT_KINDS
+};
+
+const char *pc_fault_kind_name(enum pc_fault_kind kind); /* "lostsync" */
+bool pc_fault_kind_from_name(const char *name, enum pc_fault_kind *kind);
+
+struct pc_fault {
+    enum pc_fault_kind kind;
+    enum pc_call_kind call; /* which calls; fsync and fdatasync are told apart */
+    char file[32];          /* shell pattern over the last path component; "*": any */
+    uint32_t nth;           /* 1: the first matching call of the epoch; fires once */
+    uint32_t seen;          /* matching calls so far; set to 0 by the caller */
+    uint32_t fired;         /* set to 0 by the caller */
+};
+
+#endif

@@ -1,0 +1,101 @@
+/* store.h: what an engine must offer to be tested, about a hundred lines of glue. The harness calls
+ * these on one thread. Every function that can fail fills `error` and answers its status. A store
+ * only has to keep what it lists in `promises`; the rest is not checked, and the report says so. */
+#ifndef POWERCUT_STORE_H
+#define POWERCUT_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+struct pc_hooks;
+
+#define PC_STORE_ABI 1u
+
+enum pc_store_status {
+    PC_STORE_OK,
+    PC_STORE_NOT_FOUND,
+    PC_STORE_INVALID,
+    PC_STORE_IO,
+    PC_STORE_NO_SPACE,
+    PC_STORE_CORRUPT,   /* damage was detected and is reported */
+    PC_STORE_DATA_LOSS, /* loss of synced data was detected and is reported */
+    PC_STORE_BUSY,
+    PC_STORE_NO_MEMORY,
+    PC_STORE_OTHER,
+    PC_STORE_STATUSES
+};
+
+struct pc_store_error {
+    enum pc_store_status status;
+    char text[192];
+};
+
+enum {
+    PC_PROMISE_SYNC = 1,         /* a write with sync is durable when it returns */
+    PC_PROMISE_PROCESS_KILL = 2, /* any write that returned survives the death of the process */
+    PC_PROMISE_PREFIX = 4,       /* what survives is a prefix of the order of writes */
+    PC_PROMISE_BATCH = 8,        /* a batch is atomic */
+    PC_PROMISE_CLOSE = 16,       /* close makes everything durable */
+    PC_PROMISE_FLUSH = 32,       /* flush makes everything durable */
+    PC_PROMISE_SNAPSHOT = 64,    /* snapshots and iterators see one moment */
+    PC_PROMISE_FAIL_STOP = 128,  /* after a failed log write no write is acknowledged */
+};
+
+/* One write of a batch; key and value are borrowed for the call. */
+struct pc_write {
+    bool is_delete;
+    struct bytes key, value;
+};
+
+/* How to open. All borrowed until close. */
+struct pc_store_env {
+    const char *dir;
+    const struct pc_hooks *hooks;           /* NULL: none */
+    void *(*alloc)(void *ctx, size_t size); /* NULL: malloc */
+    void (*free)(void *ctx, void *p, size_t size);
+    void *alloc_ctx;
+    const char *tuning; /* "name=value name=value": the store's own words; "" for its defaults */
+};
+
+enum pc_move { PC_FIRST, PC_LAST, PC_NEXT, PC_PREV, PC_SEEK, PC_SEEK_FOR_PREV };
+
+struct pc_store {
+    uint32_t abi; /* PC_STORE_ABI */
+    const char *name;
+    uint32_t promises;
+
+    enum pc_store_status (*open)(const struct pc_store_env *env, void **db,
+                                 struct pc_store_error *error);
+    enum pc_store_status (*close)(void *db, struct pc_store_error *error); /* frees in any case */
+    /* One put, one delete, or a batch. `seq`: of its last operation, 0 when the store has none. */
+    enum pc_store_status (*write)(void *db, const struct pc_write *writes, size_t count, bool sync,
+                                  uint64_t *seq, struct pc_store_error *error);
+    enum pc_store_status (*sync)(void *db, struct pc_store_error *error);
+    /* Calls `give` with the value, a view, when there is one. */
+    enum pc_store_status (*get)(void *db, void *snapshot, struct bytes key,
+                                void (*give)(void *ctx, struct bytes value), void *ctx,
+                                struct pc_store_error *error);
+    enum pc_store_status (*snapshot)(void *db, void **snapshot, struct pc_store_error *error);
+    void (*release)(void *db, void *snapshot);
+    enum pc_store_status (*iter_new)(void *db, void *snapshot, void **iter,
+                                     struct pc_store_error *error);
+    void (*iter_free)(void *iter);
+    /* Moves, then tells where: false at either end or after an error (see *error). */
+    bool (*iter_move)(void *iter, enum pc_move move, struct bytes key, struct bytes *found_key,
+                      struct bytes *found_value, struct pc_store_error *error);
+    enum pc_store_status (*flush)(void *db, struct pc_store_error *error);
+    /* Ends inclusive; data == NULL: open. */
+    enum pc_store_status (*compact)(void *db, struct bytes begin, struct bytes end,
+                                    struct pc_store_error *error);
+    uint64_t (*last_seq)(void *db);    /* NULL: none */
+    uint64_t (*durable_seq)(void *db); /* NULL: none */
+    /* Structural self-check; NULL: none. */
+    enum pc_store_status (*check)(void *db, struct pc_store_error *error);
+};
+
+const char *pc_store_status_name(enum pc_store_status status); /* "DATA_LOSS" */
+
+#endif
