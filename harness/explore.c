@@ -3,7 +3,7 @@
  *   E1 A leaf is one recovery. It stands for all legal images that agree on what it looked at; its
  *      weight is their number. Leaves of one point are disjoint, and when the search ends their
  *      weights sum to the number of legal images of the point (checked, always).
- *   E2 Where bytes are undefined, a leaf is run with zeros and with noise; counted apart.
+ *   E2 Where a leaf read undefined bytes as zeros it is run once more with noise; counted apart.
  *   E3 A search that does not end within the budget is completed by families of images from
  *      several poles, each a legal set by construction, and by seeded ones. */
 #include "explore.h"
@@ -224,6 +224,26 @@ static bool finish_leaf(struct point *point)
 
 /* ---- all images of a point ---- */
 
+/* The same image with noise for what is undefined. Recovery may then look at more than it did with
+ * zeros: that is as it is newest. The tape of the search is left alone. */
+static bool run_noise(struct point *point)
+{
+    struct pc_image *image = point->image;
+    uint32_t n = (uint32_t)pc_image_items(image);
+    uint8_t *states = malloc(n + 1);
+
+    must(states != NULL);
+    for (uint32_t i = 0; i < n; i++)
+        states[i] = (uint8_t)pc_image_state(image, i);
+    pc_image_begin(image, NULL, PC_FILL_NOISE);
+    for (uint32_t i = 0; i < n; i++)
+        if (states[i] != PC_ITEM_OPEN)
+            pc_image_set(image, i, states[i] == PC_ITEM_KEPT);
+    free(states);
+    point->explorer->tally.noise++;
+    return run_leaf(point, PC_FILL_NOISE);
+}
+
 /* Depth first over the questions of recovery. True: finished or out of budget; *complete says
  * which. False: a violation. */
 static bool search(struct point *point, bool *complete)
@@ -247,12 +267,8 @@ static bool search(struct point *point, bool *complete)
             countable = pc_image_count(point->image, COUNT_LIMIT, weight);
         if (ok && countable)
             mpz_add(sum, sum, weight);
-        if (ok && pc_image_undefined_seen(point->image)) {
-            pc_image_begin(point->image, &chooser, PC_FILL_NOISE);
-            tape_rewind(&explorer->tape, TAPE_CRASH);
-            ok = run_leaf(point, PC_FILL_NOISE);
-            explorer->tally.noise++;
-        }
+        if (ok && pc_image_undefined_seen(point->image))
+            ok = run_noise(point);
         ok = ok && finish_leaf(point);
         if (ok && explorer->tape.diverged) {
             struct verdict verdict = {.rule = RULE_NONDETERMINISM};

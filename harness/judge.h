@@ -30,10 +30,10 @@ struct judge {
 /* What is asked of one recovery. */
 struct question {
     struct model *model;
-    size_t at; /* position of the crash in the model's time */
-    bool kill; /* the process died; else the power failed */
-    bool lied; /* some sync lied: typed errors are legal, promises after `trust` void */
-    size_t trust;
+    size_t at;        /* position of the crash in the model's time */
+    bool kill;        /* the process died; else the power failed */
+    bool lied;        /* some sync lied: typed errors are legal answers */
+    size_t trust;     /* promises made later are void: what they covered may have moved since */
     bool scan_claims; /* let the log reader look for claims for real */
     bool life;        /* write, flush, compact, close and reopen after it */
 };

@@ -492,7 +492,7 @@ struct model *session_judge(struct session *session, size_t k, size_t *at, size_
         return &session->before;
     }
     *at = k;
-    *trust = session_first_lie(session);
+    *trust = session_first_lie(session) < k ? 0 : SIZE_MAX;
     return &session->model;
 }
 
