@@ -251,6 +251,18 @@ static enum vault_status remove_dead(struct recovery *r)
     return st;
 }
 
+/* A CURRENT.tmp left behind goes first. Where a rename may come apart it is a second name of CURRENT,
+ * and creating it anew would empty both. */
+static enum vault_status drop_temporary(struct recovery *r)
+{
+    const struct core_name *names = core_names_at(&r->names);
+
+    for (size_t i = 0; i < core_names_count(&r->names); i++)
+        if (names[i].kind == FORMAT_TEMPORARY)
+            return os_unlink(&r->v->env, FORMAT_NAME_TEMPORARY);
+    return VAULT_OK;
+}
+
 /* Y4. */
 static enum vault_status create(struct recovery *r)
 {
@@ -291,7 +303,9 @@ static enum vault_status load(struct recovery *r)
         st = replay(r);
     if (st || !r->orphans)
         return st; /* M6 */
-    st = settle(r);
+    st = drop_temporary(r);
+    if (!st)
+        st = settle(r);
     return st ? st : remove_dead(r);
 }
 

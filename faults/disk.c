@@ -11,7 +11,9 @@
  *   C4 Z and T: without a journal in issue order per file. With one: T is in the journal chain, Z
  *      and M need the newest journal node before them; M also the D of its write in the block.
  *   C5 A gap or an extension is explicit zeros without a journal, and a hole with one.
- *   C6 A D that would write what the unit holds already, and is not lost, is left out. */
+ *   C6 A D that would write what the unit holds already, and is not lost, is left out.
+ *   C7 A T that shrinks forgets the units beyond it, also those of a block that stays mapped; the
+ *      rest of the unit that it cuts is overwritten with zeros, as a D of its own. */
 #include "inner.h"
 
 #include <errno.h>

@@ -468,7 +468,8 @@ static uint8_t undefined_byte(const struct pc_image *image, uint32_t ino, uint64
     return '?';
 }
 
-/* `content` up to `len` bytes, what is missing filled as the model says. */
+/* `content` up to `len` bytes, what is missing filled as the model says. What was written beyond the
+ * size that survived is cut off: it must not come back when the file grows again. */
 static const struct block *filled(struct pc_image *image, uint32_t ino, uint32_t index,
                                   const struct block *content, uint32_t len, bool undefined,
                                   struct arena *arena)
@@ -477,8 +478,10 @@ static const struct block *filled(struct pc_image *image, uint32_t ino, uint32_t
     uint64_t at = (uint64_t)index * image->disk->config.unit;
     struct block *block;
 
-    if (have >= len && content)
+    if (have == len && content)
         return content;
+    if (have > len)
+        have = len;
     if (have == 0 && !undefined)
         return NULL;
     block = arena_alloc(arena, sizeof *block + len);
@@ -488,7 +491,7 @@ static const struct block *filled(struct pc_image *image, uint32_t ino, uint32_t
     for (uint32_t i = have; i < len; i++)
         block->data[i] = undefined ? undefined_byte(image, ino, at + i) : 0;
     block->hash = rng_mix(at ^ (uint64_t)ino << 32 ^ len) ^ (content ? content->hash : 0);
-    if (undefined)
+    if (undefined && have < len)
         image->undefined_seen = true;
     return block;
 }
@@ -514,8 +517,7 @@ const struct block *image_unit(struct pc_image *image, uint32_t ino, uint32_t in
     if (inode) {
         uint32_t last = index < inode->unit_room ? inode->units[index].last : NONE;
 
-        e = pick(image,
-                 (struct walk){last, journal ? NONE : inode->last_order, start, incarnation});
+        e = pick(image, (struct walk){last, inode->last_order, start, incarnation});
     }
     if (e == NONE)
         content = journal && incarnation != 0 ? NULL : base_unit(image, ino, index);

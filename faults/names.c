@@ -470,49 +470,79 @@ struct walk {
     void *ctx;
 };
 
+/* Where a walk is. The path is made from the names that led here: where names are split a directory
+ * may have two of them, and even be found below itself, which is not entered again. */
+struct walk_level {
+    const struct walk_level *above;
+    uint32_t dir;
+    const char *path;
+};
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const struct disk_dirent *)a)->name, ((const struct disk_dirent *)b)->name);
 }
 
-static void walk_dir(struct walk *walk, uint32_t dir)
+static bool is_above(const struct walk_level *level, uint32_t dir)
+{
+    while (level && level->dir != dir)
+        level = level->above;
+    return level != NULL;
+}
+
+static void walk_dir(struct walk *walk, const struct walk_level *level);
+
+static void walk_entry(struct walk *walk, const struct walk_level *level,
+                       const struct disk_dirent *dirent)
+{
+    struct inode *inode = disk_inode(walk->disk, dirent->ino);
+    size_t len = strlen(level->path) + strlen(dirent->name) + 2;
+    char *path = malloc(len);
+    uint8_t *data = NULL;
+    struct pc_entry entry = {path, inode->kind == DISK_DIRECTORY, NULL, 0};
+
+    must(path != NULL);
+    snprintf(path, len, "%s%s%s", level->path, level->path[0] ? "/" : "", dirent->name);
+    if (!entry.is_dir) {
+        ssize_t got;
+
+        disk_load_size(walk->disk, inode);
+        data = malloc(inode->size + 1);
+        must(data != NULL);
+        got = disk_read(walk->disk, inode->ino, 0, data, inode->size);
+        must(got == (ssize_t)inode->size);
+        entry.data = data;
+        entry.size = inode->size;
+    }
+    walk->visit(walk->ctx, &entry);
+    free(data);
+    if (entry.is_dir && !is_above(level, inode->ino))
+        walk_dir(walk, &(struct walk_level){level, inode->ino, path});
+    free(path);
+}
+
+static void walk_dir(struct walk *walk, const struct walk_level *level)
 {
     struct disk_dirent *entries;
     size_t count;
-    int err = disk_list(walk->disk, dir, &entries, &count);
+    int err = disk_list(walk->disk, level->dir, &entries, &count);
 
     must(err == 0);
     qsort(entries, count, sizeof *entries, by_name);
-    for (size_t i = 0; i < count; i++) {
-        struct inode *inode = disk_inode(walk->disk, entries[i].ino);
-        struct pc_entry entry = {.path = disk_join(walk->disk, disk_inode(walk->disk, dir),
-                                                   entries[i].name, strlen(entries[i].name)),
-                                 .is_dir = inode->kind == DISK_DIRECTORY};
-        uint8_t *data = NULL;
-
-        if (!entry.is_dir) {
-            ssize_t got;
-
-            disk_load_size(walk->disk, inode);
-            data = malloc(inode->size + 1);
-            must(data != NULL);
-            got = disk_read(walk->disk, inode->ino, 0, data, inode->size);
-            must(got == (ssize_t)inode->size);
-            entry.data = data;
-            entry.size = inode->size;
-        }
-        walk->visit(walk->ctx, &entry);
-        free(data);
-        if (entry.is_dir)
-            walk_dir(walk, inode->ino);
-    }
+    for (size_t i = 0; i < count; i++)
+        walk_entry(walk, level, &entries[i]);
     free(entries);
 }
 
+/* Looking from outside is no step of the program. */
 void pc_disk_walk(struct pc_disk *disk, void (*visit)(void *ctx, const struct pc_entry *entry),
                   void *ctx)
 {
     struct walk walk = {disk, visit, ctx};
+    uint64_t steps = disk->steps, limit = disk->step_limit;
 
-    walk_dir(&walk, DISK_ROOT);
+    disk->step_limit = UINT64_MAX;
+    walk_dir(&walk, &(struct walk_level){NULL, DISK_ROOT, ""});
+    disk->steps = steps;
+    disk->step_limit = limit;
 }

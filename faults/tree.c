@@ -120,6 +120,21 @@ static void copy_inode(struct copy *copy, uint32_t ino, uint32_t parent, const c
     }
 }
 
+/* Units that were only read still borrow their content from the image. */
+static void repoint_units(struct pc_disk *disk, const struct tree *tree)
+{
+    for (uint32_t ino = 0; ino < tree->count; ino++) {
+        struct inode *inode = disk->inodes[ino];
+
+        for (uint32_t i = 0; inode && i < inode->unit_room; i++)
+            if (inode->units[i].last == NONE && inode->units[i].content) {
+                must(tree_inode(tree, ino) != NULL);
+                must(i < tree->inodes[ino].unit_count);
+                inode->units[i].content = tree->inodes[ino].units[i];
+            }
+    }
+}
+
 void pc_disk_settle(struct pc_disk *disk)
 {
     struct copy copy = {.image = disk->image};
@@ -130,6 +145,7 @@ void pc_disk_settle(struct pc_disk *disk)
     must(copy.tree != NULL);
     tree_numbers(copy.tree, disk->image->disk->inode_count);
     copy_inode(&copy, DISK_ROOT, DISK_ROOT, "");
+    repoint_units(disk, copy.tree);
     disk->base = copy.tree;
     disk->image = NULL;
 }

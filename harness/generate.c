@@ -227,7 +227,7 @@ static void draw_faults(struct draw *draw, const struct generator *generator)
                      ? "*"
                      : files[tape_choose(draw->tape, TAPE_FAULTS, anchor + 2, 5)]);
         fault->nth = 1 + tape_choose(draw->tape, TAPE_FAULTS, anchor + 3,
-                                     4u << tape_choose(draw->tape, TAPE_FAULTS, anchor + 4, 4));
+                                     2u << tape_choose(draw->tape, TAPE_FAULTS, anchor + 4, 4));
     }
 }
 

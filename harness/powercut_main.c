@@ -141,7 +141,7 @@ static int run_command(const struct options *opts)
     if (!take_faults(opts, &campaign, &bad))
         return usage_error("no such fault (powercut list faults)", bad);
     campaign.seed = given_or(opts, "seed", profile ? 1 : fresh_seed());
-    campaign.seeds = given_or(opts, "traces", crashtest ? 72 : (quick ? 8 : 100));
+    campaign.seeds = given_or(opts, "traces", crashtest ? 400 : (quick ? 8 : 100));
     campaign.forever = campaign.time_seconds && !options_given(opts, "traces") && !profile;
     campaign.ops = (uint32_t)given_or(opts, "ops", 40);
     campaign.unit = options_given(opts, "sector") ? (uint32_t)options_u64(opts, "sector") : 0;
@@ -188,76 +188,6 @@ static void emit_code(struct jobs_channel *channel, int code, const char *text)
 {
     jobs_emit(channel, bytes_of(&code, sizeof code));
     jobs_emit(channel, bytes_str(text));
-}
-
-static void script_work(void *ctx, uint64_t task, struct jobs_channel *channel)
-{
-    struct files *files = ctx;
-    struct script script;
-    char *text = NULL, why[320];
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    int code;
-
-    must(out != NULL);
-    if (!script_load(&script, files->names[task], why, sizeof why)) {
-        fprintf(out, "%s\n", why);
-        code = EXIT_USAGE;
-    } else {
-        apply_overrides(files->opts, &script);
-        code = script_run(&script, files->names[task], options_flag(files->opts, "rewrite"), out,
-                          NULL) == SCRIPT_PASSED
-                   ? 0
-                   : EXIT_FINDING;
-    }
-    script_release(&script);
-    fclose(out);
-    emit_code(channel, code, text);
-    free(text);
-}
-
-static bool script_done(void *ctx, uint64_t task, const struct jobs_result *result)
-{
-    struct files *files = ctx;
-    int code = EXIT_FINDING;
-    struct bytes text = result->stderr_tail;
-
-    if (result->outcome == JOBS_EXITED && result->emitted.len >= sizeof code) {
-        memcpy(&code, result->emitted.data, sizeof code);
-        text = bytes_of(result->emitted.data + sizeof code, result->emitted.len - sizeof code);
-    } else {
-        printf("%s: the store died (%s %d)\n", files->names[task],
-               jobs_outcome_name(result->outcome), result->code);
-    }
-    if (code == 0)
-        files->passed++;
-    else
-        files->failed++;
-    if (code > files->code || files->code == 0)
-        files->code = code ? code : files->code;
-    if (code != 0)
-        fwrite(text.data, 1, text.len, stdout);
-    else if (options_flag(files->opts, "verbose"))
-        printf("%s: passed\n", files->names[task]);
-    return true;
-}
-
-static int script_command(const struct options *opts)
-{
-    struct files files = {.opts = opts, .names = opts->operands};
-    struct jobs_config config = {.count = opts->operand_count,
-                                 .stall_seconds = 300,
-                                 .ctx = &files,
-                                 .work = script_work,
-                                 .done = script_done};
-
-    if (opts->operand_count == 0)
-        return usage_error("script needs a FILE", NULL);
-    if (jobs_run(&config) != JOBS_ALL)
-        return 4;
-    printf("%llu passed, %llu failed\n", (unsigned long long)files.passed,
-           (unsigned long long)files.failed);
-    return files.code;
 }
 
 /* The trace of a finding without the steps that only place the crash. */
@@ -323,6 +253,83 @@ static int replay_loaded(struct script *script, const char *file, FILE *out)
                 rule_name(script->rule));
     trace_release(&trace);
     return found ? EXIT_FINDING : 0;
+}
+
+/* A scenario has to answer what it says; a finding must not be reproduced, in no way. */
+static int play_file(const struct files *files, struct script *script, const char *name, FILE *out)
+{
+    bool rewrite = options_flag(files->opts, "rewrite");
+
+    if (script->rule != RULE_NONE && !rewrite)
+        return replay_loaded(script, name, out);
+    return script_run(script, name, rewrite, out, NULL) == SCRIPT_PASSED ? 0 : EXIT_FINDING;
+}
+
+static void script_work(void *ctx, uint64_t task, struct jobs_channel *channel)
+{
+    struct files *files = ctx;
+    struct script script;
+    char *text = NULL, why[320];
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    int code;
+
+    must(out != NULL);
+    if (!script_load(&script, files->names[task], why, sizeof why)) {
+        fprintf(out, "%s\n", why);
+        code = EXIT_USAGE;
+    } else {
+        apply_overrides(files->opts, &script);
+        code = play_file(files, &script, files->names[task], out);
+    }
+    script_release(&script);
+    fclose(out);
+    emit_code(channel, code, text);
+    free(text);
+}
+
+static bool script_done(void *ctx, uint64_t task, const struct jobs_result *result)
+{
+    struct files *files = ctx;
+    int code = EXIT_FINDING;
+    struct bytes text = result->stderr_tail;
+
+    if (result->outcome == JOBS_EXITED && result->emitted.len >= sizeof code) {
+        memcpy(&code, result->emitted.data, sizeof code);
+        text = bytes_of(result->emitted.data + sizeof code, result->emitted.len - sizeof code);
+    } else {
+        printf("%s: the store died (%s %d)\n", files->names[task],
+               jobs_outcome_name(result->outcome), result->code);
+    }
+    if (code == 0)
+        files->passed++;
+    else
+        files->failed++;
+    if (code > files->code || files->code == 0)
+        files->code = code ? code : files->code;
+    if (code != 0)
+        fwrite(text.data, 1, text.len, stdout);
+    else if (options_flag(files->opts, "verbose"))
+        printf("%s: passed\n", files->names[task]);
+    return true;
+}
+
+static int script_command(const struct options *opts)
+{
+    struct files files = {.opts = opts, .names = opts->operands};
+    struct jobs_config config = {.count = opts->operand_count,
+                                 .stall_seconds = 300,
+                                 .ctx = &files,
+                                 .work = script_work,
+                                 .done = script_done};
+
+    if (opts->operand_count == 0)
+        return usage_error("script needs a FILE", NULL);
+    if (jobs_run(&config) != JOBS_ALL)
+        return 4;
+    printf("%llu passed, %llu failed\n", (unsigned long long)files.passed,
+           (unsigned long long)files.failed);
+    return files.code;
 }
 
 static void make_smaller(struct script *script, const char *file, bool shrinking, FILE *out)

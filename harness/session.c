@@ -168,7 +168,7 @@ static void open_live(struct session *session)
         return;
     }
     if (judge_scan(session->store, session->db, NULL, &session->seen, &error)) {
-        violate(session, RULE_READ, "scan after open fails", error.text);
+        violate(session, RULE_OPEN, "the store opens and cannot be read", error.text);
         return;
     }
     if (session->epoch > 0 && session->opened == SIZE_MAX)

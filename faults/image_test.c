@@ -1,0 +1,735 @@
+/* image_test.c: the images of random small traces are those of a brute-force reading of the rules
+ * (reference_test.h): all of them and no other, at every crash point, in whatever order one looks,
+ * and also on disks that were booted on such an image and ran on. The numbers of legal sets agree
+ * with the count, the models include each other as they should, and nothing synced is missing.
+ *
+ * The reference counts in small bytes: a unit has 4 (or 1) of them, and the disk gets each repeated
+ * `scale` times, which makes units of 512 and blocks of 4096 as cheap to enumerate as those of 4. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/check.h"
+#include "base/rng.h"
+#include "inner.h"
+#include "reference_test.h"
+
+#define LEAVES_MAX 1500u
+
+/* ---- the same calls on a disk ---- */
+
+static int disk_resolve(struct pc_disk *disk, const char *path, uint32_t *dir, const char **name,
+                        uint32_t *ino)
+{
+    struct disk_stat st;
+
+    *dir = DISK_ROOT;
+    *name = path;
+    *ino = 0;
+    if (path[0] == '\0') {
+        *ino = DISK_ROOT;
+        return 0;
+    }
+    if (path[1] == '/') {
+        if (disk_lookup(disk, DISK_ROOT, path, 1, dir) != 0)
+            return -1;
+        *name = path + 2;
+    }
+    if (disk_lookup(disk, *dir, *name, 1, ino) != 0)
+        *ino = 0;
+    else if (disk_stat(disk, *ino, &st) != 0)
+        return -1;
+    return 0;
+}
+
+static int perform_content(struct pc_disk *disk, const struct op *op, uint32_t ino, int scale)
+{
+    uint8_t buf[BYTES_MAX * 128];
+    struct disk_stat st;
+    uint64_t off = (uint64_t)op->off * (uint64_t)scale;
+    size_t len = (size_t)(op->len * scale);
+
+    disk_stat(disk, ino, &st);
+    if (st.kind == DISK_DIRECTORY)
+        return -1;
+    if (op->kind == OP_APPEND)
+        off = st.size;
+    if (off + len > (uint64_t)(BYTES_MAX * scale))
+        return -1;
+    memset(buf, op->letter, len);
+    switch (op->kind) {
+    case OP_TRUNCATE:
+        return disk_truncate(disk, ino, off);
+    case OP_ALLOCATE:
+        return disk_allocate(disk, ino, off, len, op->keep_size);
+    case OP_STORE:
+        return off + len > st.size ? -1 : disk_store(disk, ino, off, buf, len);
+    case OP_MSYNC:
+        return off + len > st.size ? -1 : disk_msync(disk, ino, off, len);
+    default:
+        return disk_write(disk, ino, off, buf, len, op->dsync) == (ssize_t)len ? 0 : -1;
+    }
+}
+
+static int perform_name(struct pc_disk *disk, const struct op *op, uint32_t dir, const char *name,
+                        uint32_t ino)
+{
+    uint32_t to_dir = 0, to_ino;
+    const char *to_name;
+
+    switch (op->kind) {
+    case OP_CREATE:
+        return disk_create(disk, dir, name, 1, &ino);
+    case OP_MKDIR:
+        return disk_mkdir(disk, dir, name, 1);
+    case OP_UNLINK:
+        return disk_unlink(disk, dir, name, 1);
+    case OP_RMDIR:
+        return disk_rmdir(disk, dir, name, 1);
+    default:
+        break;
+    }
+    if (ino == 0 || disk_resolve(disk, op->to, &to_dir, &to_name, &to_ino) != 0)
+        return -1;
+    if (op->kind == OP_LINK)
+        return disk_link(disk, ino, to_dir, to_name, 1);
+    return to_ino == ino ? -1 : disk_rename(disk, dir, name, 1, to_dir, to_name, 1);
+}
+
+static bool perform(struct pc_disk *disk, const struct op *op, int scale)
+{
+    const char *name;
+    uint32_t dir, ino;
+
+    if (disk_resolve(disk, op->path, &dir, &name, &ino) != 0)
+        return op->kind == OP_SYNC_ALL && disk_sync_all(disk) == 0;
+    switch (op->kind) {
+    case OP_CREATE:
+    case OP_MKDIR:
+    case OP_LINK:
+    case OP_UNLINK:
+    case OP_RMDIR:
+    case OP_RENAME:
+        return perform_name(disk, op, dir, name, ino) == 0;
+    case OP_SYNC_ALL:
+        return disk_sync_all(disk) == 0;
+    default:
+        break;
+    }
+    if (ino == 0)
+        return false;
+    if (op->kind == OP_FSYNC || op->kind == OP_SYNC_DIR || op->kind == OP_FDATASYNC)
+        return disk_sync(disk, ino, op->kind == OP_FDATASYNC) == 0;
+    if (op->kind == OP_SYNC_RANGE)
+        return disk_sync_range(disk, ino, 0, 0) == 0;
+    return perform_content(disk, op, ino, scale) == 0;
+}
+
+/* ---- looking at an image ---- */
+
+struct view {
+    char text[TEXT_MAX];
+    size_t at;
+    int scale;
+};
+
+static void visit(void *ctx, const struct pc_entry *entry)
+{
+    struct view *view = ctx;
+    size_t scale = (size_t)view->scale;
+
+    view->at += (size_t)sprintf(view->text + view->at, "%s%c", entry->path, entry->is_dir ? '/' : '=');
+    if (!entry->is_dir) {
+        must(entry->size % scale == 0);
+        for (size_t i = 0; i < entry->size; i += scale) {
+            for (size_t j = 1; j < scale; j++)
+                must(entry->data[i + j] == entry->data[i]);
+            view->text[view->at++] = (char)(entry->data[i] ? entry->data[i] : '.');
+        }
+    }
+    view->text[view->at++] = ';';
+    view->text[view->at] = '\0';
+    must(view->at < TEXT_MAX);
+}
+
+static void look(struct pc_disk *disk, int scale, char *out)
+{
+    struct view view = {.scale = scale};
+
+    pc_disk_walk(disk, visit, &view);
+    memcpy(out, view.text, TEXT_MAX);
+}
+
+/* Looks at some places before the others: the order of questions must not matter. */
+static void glance(struct pc_disk *disk, uint64_t seed, int scale)
+{
+    struct rng rng = rng_seeded(seed);
+
+    for (int i = 0; i < 4; i++) {
+        uint8_t buf[256];
+        const char *name;
+        uint32_t dir, ino;
+        uint64_t offset = rng_below(&rng, 40) * (uint64_t)scale;
+
+        if (disk_resolve(disk, file_paths[rng_below(&rng, 5)], &dir, &name, &ino) != 0 || ino == 0)
+            continue;
+        if (disk_read(disk, ino, offset, buf, 2 * (size_t)scale > 256 ? 256 : 2 * (size_t)scale) < 0)
+            continue;
+    }
+}
+
+/* Answers depth first. */
+struct stack {
+    size_t answers[256], sizes[256], depth, position;
+};
+
+static size_t choose(void *ctx, const struct pc_choice *choice)
+{
+    struct stack *stack = ctx;
+
+    must(choice->n >= 2 && stack->position < 256);
+    for (size_t i = 0; i + 1 < choice->n; i++)
+        must(choice->items[i] != PC_ITEM_NONE);
+    if (stack->position == stack->depth) {
+        stack->answers[stack->depth] = 0;
+        stack->sizes[stack->depth++] = choice->n;
+    }
+    must(stack->sizes[stack->position] == choice->n);
+    return stack->answers[stack->position++];
+}
+
+static bool advance(struct stack *stack)
+{
+    stack->position = 0;
+    while (stack->depth > 0) {
+        if (++stack->answers[stack->depth - 1] < stack->sizes[stack->depth - 1])
+            return true;
+        stack->depth--;
+    }
+    return false;
+}
+
+static size_t choose_random(void *ctx, const struct pc_choice *choice)
+{
+    return (size_t)rng_below(ctx, choice->n);
+}
+
+/* All trees by lazy search; the weights of the leaves must add up to the count. `strict`: nothing
+ * undefined lies beneath, so that the image knows of each undefined byte. */
+static void lazy_states(struct pc_image *image, struct pc_disk *looker, int scale, uint64_t seed,
+                        bool strict, struct set *out)
+{
+    struct stack stack = {.depth = 0};
+    const struct pc_chooser chooser = {&stack, choose};
+    char text[TEXT_MAX];
+    mpz_t total, sum, weight;
+    bool counted;
+
+    mpz_inits(total, sum, weight, NULL);
+    pc_image_begin(image, &chooser, PC_FILL_QUESTION_MARK);
+    counted = pc_image_count(image, 100000, total);
+    assert_true(counted);
+    do {
+        pc_image_begin(image, &chooser, PC_FILL_QUESTION_MARK);
+        pc_disk_reboot(looker, image);
+        if (seed)
+            glance(looker, seed, scale);
+        look(looker, scale, text);
+        if (strict)
+            assert_int_equal(pc_image_undefined_seen(image), strchr(text, '?') != NULL);
+        set_add(out, text);
+        counted = pc_image_count(image, 100000, weight);
+        assert_true(counted);
+        mpz_add(sum, sum, weight);
+    } while (advance(&stack));
+    assert_int_equal(mpz_cmp(sum, total), 0);
+    mpz_clears(total, sum, weight, NULL);
+}
+
+/* All trees by setting items by hand, in issue order; their number is the count. */
+static void subset_states(struct pc_image *image, struct pc_disk *looker, int scale,
+                          struct set *out)
+{
+    uint32_t n = (uint32_t)pc_image_items(image);
+    uint8_t bits[NODES_MAX], free_[NODES_MAX];
+    char text[TEXT_MAX];
+    mpz_t total;
+    unsigned long sets = 0;
+    bool more = true;
+
+    must(n <= NODES_MAX);
+    memset(bits, 0, sizeof bits);
+    mpz_init(total);
+    pc_image_begin(image, NULL, PC_FILL_QUESTION_MARK);
+    assert_true(pc_image_count(image, 100000, total));
+    while (more) {
+        pc_image_begin(image, NULL, PC_FILL_QUESTION_MARK);
+        for (uint32_t i = 0; i < n; i++) {
+            free_[i] = pc_image_state(image, i) == PC_ITEM_OPEN;
+            if (free_[i])
+                assert_true(pc_image_set(image, i, bits[i]));
+            else
+                assert_false(pc_image_set(image, i, pc_image_state(image, i) != PC_ITEM_KEPT));
+        }
+        pc_disk_reboot(looker, image);
+        look(looker, scale, text);
+        set_add(out, text);
+        sets++;
+        more = false;
+        for (uint32_t i = n; i-- > 0 && !more;) {
+            if (free_[i] && !bits[i]) {
+                bits[i] = 1;
+                more = true;
+            } else {
+                bits[i] = 0;
+            }
+        }
+    }
+    assert_int_equal(mpz_cmp_ui(total, sets), 0);
+    mpz_clear(total);
+}
+
+/* ---- runs ---- */
+
+struct config {
+    int unit, block, scale;
+};
+
+static const struct config configs[] = {{4, 4, 1}, {4, 16, 1}, {4, 8, 2}, {4, 32, 128}, {1, 1, 4}};
+#define CONFIGS (sizeof configs / sizeof configs[0])
+
+static const enum pc_model models[] = {PC_PROCESS_KILL, PC_PREFIX, PC_POSIX, PC_POSIX_MIN,
+                                       PC_EXT4_ORDERED};
+#define MODELS (sizeof models / sizeof models[0])
+
+struct run {
+    struct pc_disk *disk;
+    struct ref ref;
+    struct op ops[CALLS_MAX];
+    struct set states[CALLS_MAX + 1];
+    int scale;
+    uint64_t seed;
+    size_t points;
+};
+
+static void explain(const struct run *run, int k, const char *what, const char *text)
+{
+    char line[128];
+
+    print_error("seed %llu, %s, unit %d block %d scale %d, k=%d: %s\n  %s\n",
+                (unsigned long long)run->seed, pc_model_name(run->ref.model), run->ref.unit,
+                run->ref.block, run->scale, k, what, text ? text : "");
+    for (int i = 0; i < run->ref.calls; i++) {
+        op_print(&run->ops[i], line, sizeof line);
+        print_error("  %d %s   -> %s\n", i + 1, line, run->ref.volatile_text[i + 1]);
+    }
+    fail();
+}
+
+static struct pc_disk *new_disk(const struct config *config, enum pc_model model)
+{
+    struct pc_disk_config disk = {.model = model,
+                                  .unit = (uint32_t)(config->unit * config->scale),
+                                  .block = (uint32_t)(config->block * config->scale)};
+
+    return pc_disk_new(&disk);
+}
+
+static const struct op setup[] = {
+    {.kind = OP_MKDIR, .path = "d"},
+    {.kind = OP_CREATE, .path = "a"},
+    {.kind = OP_WRITE, .path = "a", .len = 6, .letter = 'x'},
+    {.kind = OP_CREATE, .path = "d/b"},
+    {.kind = OP_WRITE, .path = "d/b", .len = 17, .letter = 'y'},
+    {.kind = OP_SYNC_ALL, .path = ""},
+};
+#define SETUP (sizeof setup / sizeof setup[0])
+
+/* Makes the base; with `boot` on a disk of its own, else in the log of the run. */
+static void run_setup(struct run *run, const struct config *config, enum pc_model model, bool boot)
+{
+    ref_init(&run->ref, model, config->unit, config->block);
+    run->scale = config->scale;
+    run->disk = new_disk(config, model);
+    for (size_t i = 0; i < SETUP; i++) {
+        assert_true(ref_perform(&run->ref, &setup[i]));
+        assert_true(perform(run->disk, &setup[i], run->scale));
+    }
+    ref_set_base(&run->ref);
+    ref_volatile_text(&run->ref, run->ref.volatile_text[0]);
+    if (boot) {
+        struct pc_image *image = pc_image_new(run->disk, pc_disk_call_count(run->disk));
+        struct pc_disk *disk = pc_disk_boot(image);
+
+        pc_disk_settle(disk);
+        pc_image_free(image);
+        pc_disk_free(run->disk);
+        run->disk = disk;
+    }
+}
+
+static void run_ops(struct run *run, uint64_t seed, int calls)
+{
+    struct rng rng = rng_seeded(seed);
+    char text[TEXT_MAX];
+
+    for (int tries = 0; tries < 60 && run->ref.calls < calls; tries++) {
+        struct op op = random_op(&rng, run->ref.calls);
+        size_t before = pc_disk_call_count(run->disk);
+        bool expected = ref_perform(&run->ref, &op);
+
+        if (expected)
+            run->ops[run->ref.calls - 1] = op;
+        if (perform(run->disk, &op, run->scale) != expected ||
+            pc_disk_call_count(run->disk) - before != (size_t)expected)
+            explain(run, run->ref.calls, "one fails, the other does not", op_names[op.kind]);
+        look(run->disk, run->scale, text);
+        if (strcmp(text, run->ref.volatile_text[run->ref.calls]) != 0)
+            explain(run, run->ref.calls, "the volatile view differs", text);
+    }
+}
+
+/* How many calls of the trace fit into the reference under every model. */
+static int scout(const struct config *config, uint64_t seed, int calls)
+{
+    static struct ref ref;
+
+    for (size_t m = 0; m < MODELS; m++) {
+        struct rng rng = rng_seeded(seed);
+
+        ref_init(&ref, models[m], config->unit, config->block);
+        for (size_t i = 0; i < SETUP; i++)
+            ref_perform(&ref, &setup[i]);
+        ref_set_base(&ref);
+        for (int tries = 0; tries < 60 && ref.calls < calls; tries++) {
+            struct op op = random_op(&rng, ref.calls);
+
+            ref_perform(&ref, &op);
+            if (ref.micro_count > NODES_FULL)
+                calls = ref.calls;
+        }
+        if (ref.calls < calls)
+            calls = ref.calls;
+    }
+    return calls;
+}
+
+static void compare(const struct run *run, int k, const char *what, const struct set *expected,
+                    const struct set *actual)
+{
+    char note[256];
+
+    for (size_t i = 0; i < expected->count || i < actual->count; i++)
+        if (i >= expected->count || i >= actual->count ||
+            strcmp(expected->items[i], actual->items[i]) != 0) {
+            snprintf(note, sizeof note, "%s: %zu states expected, %zu found; first difference:\n  %.90s",
+                     what, expected->count, actual->count,
+                     i < expected->count ? expected->items[i] : "(none)");
+            explain(run, k, note, i < actual->count ? actual->items[i] : "(none)");
+        }
+}
+
+/* Every crash point that is small enough. */
+static void run_check(struct run *run, size_t first_call)
+{
+    struct pc_image *image = pc_image_new(run->disk, 0);
+    struct pc_disk *looker = pc_disk_boot(image);
+    mpz_t count;
+
+    pc_image_free(image);
+    mpz_init(count);
+    for (int k = 0; k <= run->ref.calls; k++) {
+        struct set lazy = {0}, glanced = {0}, subsets = {0};
+
+        image = pc_image_new(run->disk, first_call + (size_t)k);
+        assert_true(pc_image_count(image, 100000, count));
+        if (mpz_cmp_ui(count, LEAVES_MAX) <= 0 && pc_image_items(image) <= 14) {
+            run->points++;
+            ref_states(&run->ref, k, &run->states[k]);
+            lazy_states(image, looker, run->scale, 0,
+                        !strchr(run->ref.volatile_text[0], '?'), &lazy);
+            compare(run, k, "lazy search", &run->states[k], &lazy);
+            if (mpz_cmp_ui(count, 200) <= 0) {
+                lazy_states(image, looker, run->scale, run->seed + 1, false, &glanced);
+                compare(run, k, "another order of looks", &run->states[k], &glanced);
+                subset_states(image, looker, run->scale, &subsets);
+                compare(run, k, "subsets", &run->states[k], &subsets);
+            }
+        }
+        set_release(&lazy);
+        set_release(&glanced);
+        set_release(&subsets);
+        pc_image_free(image);
+    }
+    mpz_clear(count);
+    pc_disk_free(looker);
+}
+
+static void run_release(struct run *run)
+{
+    for (int k = 0; k <= CALLS_MAX; k++)
+        set_release(&run->states[k]);
+    pc_disk_free(run->disk);
+    memset(run, 0, sizeof *run);
+}
+
+/* ---- what must hold between models and crash points ---- */
+
+static void check_monotone(const struct run *small, const struct run *large)
+{
+    for (int k = 0; k <= small->ref.calls; k++) {
+        const char *missing;
+
+        if (small->states[k].count == 0 || large->states[k].count == 0)
+            continue;
+        missing = first_uncovered(&small->states[k], &large->states[k]);
+        if (missing) {
+            char note[64];
+
+            snprintf(note, sizeof note, "a state that %s does not have",
+                     pc_model_name(large->ref.model));
+            explain(small, k, note, missing);
+        }
+    }
+}
+
+/* All states are states of some frontier point. */
+static void check_frontier(const struct run *run, size_t first_call)
+{
+    struct set all = {0}, frontier = {0};
+
+    for (int k = 0; k <= run->ref.calls; k++) {
+        if (run->states[k].count == 0)
+            goto done; /* too large to enumerate */
+        set_add_all(&all, &run->states[k]);
+        if (pc_disk_is_frontier(run->disk, first_call + (size_t)k))
+            set_add_all(&frontier, &run->states[k]);
+    }
+    compare(run, -1, "frontier", &all, &frontier);
+done:
+    set_release(&all);
+    set_release(&frontier);
+}
+
+/* A file whose content and name were synced and not touched since is in every image. Reads nothing
+ * but the list of calls. */
+static void check_promises(const struct run *run)
+{
+    for (size_t f = 0; f < sizeof file_paths / sizeof file_paths[0]; f++) {
+        const char *path = file_paths[f];
+        bool content = false, name = false, dir = path[1] != '/';
+
+        for (int k = 1; k <= run->ref.calls; k++) {
+            const struct op *op = &run->ops[k - 1];
+            bool here = strcmp(op->path, path) == 0;
+            bool all = op->kind == OP_SYNC_ALL;
+            char wanted[TEXT_MAX], *at;
+
+            if (op->kind == OP_FSYNC || op->kind == OP_FDATASYNC)
+                content |= here;
+            else if (op->kind == OP_SYNC_DIR && dir)
+                name |= op->path[0] == '\0';
+            else if (op->kind == OP_SYNC_DIR && op->path[0] == '\0')
+                dir |= path[0] == 'd' || path[0] == 'e';
+            else if (op->kind == OP_SYNC_DIR)
+                name |= op->path[0] == path[0];
+            else if (all)
+                content = name = dir = true;
+            else if (op->kind != OP_MSYNC && op->kind != OP_SYNC_RANGE)
+                content = name = false, dir = path[1] != '/';
+            if (path[1] == '/' && name && !dir)
+                continue;
+            if (!content || !name || !dir)
+                continue;
+            snprintf(wanted, sizeof wanted, "%s=", path);
+            at = strstr(run->ref.volatile_text[k], wanted);
+            if (at == NULL)
+                continue;
+            snprintf(wanted, sizeof wanted, "%.*s", (int)(strchr(at, ';') + 1 - at), at);
+            for (size_t i = 0; i < run->states[k].count; i++)
+                if (strstr(run->states[k].items[i], wanted) == NULL)
+                    explain(run, k, "a promise is broken", run->states[k].items[i]);
+        }
+    }
+}
+
+static size_t trace_check(uint64_t seed)
+{
+    const struct config *config = &configs[seed % CONFIGS];
+    static struct run runs[MODELS];
+    int calls = scout(config, seed, 3 + (int)(seed / CONFIGS % 5));
+    size_t points = 0;
+
+    for (size_t m = 0; m < MODELS; m++) {
+        bool boot = rng_mix(seed) & 1;
+        size_t first;
+
+        runs[m].seed = seed;
+        run_setup(&runs[m], config, models[m], boot);
+        first = pc_disk_call_count(runs[m].disk);
+        run_ops(&runs[m], seed, calls);
+        assert_int_equal(runs[m].ref.calls, runs[0].ref.calls);
+        run_check(&runs[m], first);
+        check_frontier(&runs[m], first);
+        check_promises(&runs[m]);
+        points += runs[m].points;
+    }
+    check_monotone(&runs[0], &runs[1]);
+    check_monotone(&runs[1], &runs[2]);
+    check_monotone(&runs[2], &runs[3]);
+    check_monotone(&runs[4], &runs[2]);
+    for (size_t m = 0; m < MODELS; m++)
+        run_release(&runs[m]);
+    return points;
+}
+
+static void random_traces(void **state)
+{
+    const char *first = getenv("IMAGE_TEST_SEED");
+    uint64_t from = first ? strtoull(first, NULL, 10) : 1, to = first ? from : 200;
+    size_t points = 0;
+
+    for (uint64_t seed = from; seed <= to; seed++)
+        points += trace_check(seed);
+    print_message("%zu crash points\n", points);
+}
+
+/* ---- boots ---- */
+
+/* The base of the reference is what the disk settled on. */
+static void adopt_base(struct ref *ref, struct pc_disk *disk, int scale, int map[INODES_MAX],
+                       uint32_t ino, int dir)
+{
+    const struct tree_inode *base = tree_inode(disk->base, ino);
+
+    for (uint32_t i = 0; i < base->name_count; i++) {
+        const struct tree_inode *child = tree_inode(disk->base, base->names[i].ino);
+        int to = 1;
+
+        while (to < ref->file_count && map[to] != (int)base->names[i].ino)
+            to++;
+        if (to == ref->file_count) {
+            struct file *file = &ref->files[add_inode(ref, child->kind == DISK_DIRECTORY)];
+
+            map[to] = (int)base->names[i].ino;
+            file->links = 0;
+            file->size = (int)(child->size / (uint64_t)scale);
+            for (int b = 0; b < file->size; b++) {
+                uint32_t unit = (uint32_t)(b / ref->unit);
+                const struct block *block = unit < child->unit_count ? child->units[unit] : NULL;
+                uint32_t at = (uint32_t)(b % ref->unit * scale);
+
+                file->bytes[b] = block && at < block->len ? block->data[at] : 0;
+            }
+            for (uint32_t b = 0; b < child->block_count; b++)
+                file->incarnation[b] = child->mapped[b] ? BASE : 0;
+            if (child->kind == DISK_DIRECTORY)
+                adopt_base(ref, disk, scale, map, base->names[i].ino, to);
+        }
+        ref->files[to].links++;
+        ref->names[ref->name_count++] = (struct name){dir, to, base->names[i].name[0]};
+    }
+}
+
+/* The calls of a run that was booted lazily, against a reference that knew the base all the time.
+ * A text that is empty was not looked at. */
+static void replay(struct run *run, char texts[][TEXT_MAX])
+{
+    struct ref *ref = &run->ref;
+    int calls = ref->calls, map[INODES_MAX] = {DISK_ROOT};
+
+    ref_init(ref, ref->model, ref->unit, ref->block);
+    adopt_base(ref, run->disk, run->scale, map, DISK_ROOT, 0);
+    ref_set_base(ref);
+    ref_volatile_text(ref, ref->volatile_text[0]);
+    for (int i = 0; i < calls; i++) {
+        if (!ref_perform(ref, &run->ops[i]))
+            explain(run, i, "did not fail on the booted disk", op_names[run->ops[i].kind]);
+        if (texts[i][0] && strcmp(ref->volatile_text[i + 1], texts[i]) != 0)
+            explain(run, i + 1, "the volatile view of the booted disk differs", texts[i]);
+    }
+}
+
+/* Boots `run` on a random image of its disk, runs a few calls that look at no more than they need,
+ * and settles. */
+static void boot_on(struct run *run, size_t k, uint64_t seed)
+{
+    struct rng rng = rng_seeded(seed), choices = rng_seeded(~seed);
+    const struct pc_chooser chooser = {&choices, choose_random};
+    struct pc_image *image = pc_image_new(run->disk, k);
+    struct pc_disk *below = run->disk;
+    char texts[8][TEXT_MAX] = {{0}};
+    bool looks = rng_chance(&rng, 1, 2);
+    int calls = 1 + (int)rng_below(&rng, 5);
+
+    pc_image_begin(image, &chooser, rng_chance(&rng, 1, 2) ? PC_FILL_QUESTION_MARK : PC_FILL_ZERO);
+    run->disk = pc_disk_boot(image);
+    run->ref.calls = 0;
+    for (int tries = 0; tries < 40 && run->ref.calls < calls; tries++) {
+        struct op op = random_op(&rng, run->ref.calls);
+        size_t before = pc_disk_call_count(run->disk);
+
+        if (!perform(run->disk, &op, run->scale))
+            continue;
+        assert_int_equal(pc_disk_call_count(run->disk), before + 1);
+        if (looks)
+            look(run->disk, run->scale, texts[run->ref.calls]);
+        run->ops[run->ref.calls++] = op;
+    }
+    pc_disk_settle(run->disk);
+    pc_image_free(image);
+    pc_disk_free(below);
+    if (run->ref.calls)
+        look(run->disk, run->scale, texts[run->ref.calls - 1]);
+    replay(run, texts);
+}
+
+static size_t boots_check(uint64_t seed)
+{
+    const struct config *config = &configs[seed % CONFIGS];
+    enum pc_model model = models[seed / CONFIGS % MODELS];
+    struct rng rng = rng_seeded(seed);
+    static struct run run;
+    size_t points;
+
+    run.seed = seed;
+    run_setup(&run, config, model, false);
+    run_ops(&run, seed, scout(config, seed, 6));
+    for (int boot = 0; boot < 3; boot++) {
+        for (int k = 0; k <= CALLS_MAX; k++)
+            set_release(&run.states[k]);
+        boot_on(&run, (size_t)rng_below(&rng, pc_disk_call_count(run.disk) + 1), rng_next(&rng));
+        run_check(&run, 0);
+        check_frontier(&run, 0);
+    }
+    points = run.points;
+    run_release(&run);
+    return points;
+}
+
+static void random_boots(void **state)
+{
+    const char *first = getenv("IMAGE_TEST_BOOT");
+    uint64_t from = first ? strtoull(first, NULL, 10) : 1, to = first ? from : 600;
+    size_t points = 0;
+
+    for (uint64_t seed = from; seed <= to; seed++)
+        points += boots_check(seed);
+    print_message("%zu crash points\n", points);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_traces),
+        cmocka_unit_test(random_boots),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,944 @@
+/* reference_test.h (private): a second reading of the rules, for tests.
+ *
+ * It knows nothing of the disk: it cracks calls itself, with its own orders and forced sets,
+ * enumerates every legal set of micro-ops by brute force and folds each into a tree. It never leaves
+ * out a write of equal content and never looks lazily, so a comparison also shows that those two
+ * economies of the disk lose nothing. It is slow and small on purpose: at most 120 micro-ops, files
+ * of at most 64 bytes, names of one letter, directories in the root only.
+ *
+ * A state is a text "a=xx..;d/;d/a=?;", '.' for a zero byte, '?' for an undefined one. */
+#ifndef FAULTS_REFERENCE_TEST_H
+#define FAULTS_REFERENCE_TEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/rng.h"
+#include "powercut/disk.h"
+
+#define BYTES_MAX  64
+#define INODES_MAX 24
+#define NODES_MAX  120 /* bits of a mask */
+#define NODES_FULL 60  /* stop adding calls; one adds at most 60 */
+#define CALLS_MAX  24
+#define TEXT_MAX   1024
+
+typedef unsigned __int128 mask;
+
+/* ---- sets of texts ---- */
+
+struct set {
+    char **items;
+    size_t count, room;
+};
+
+static void set_add(struct set *set, const char *text)
+{
+    size_t low = 0, high = set->count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = strcmp(set->items[middle], text);
+
+        if (order == 0)
+            return;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (set->count == set->room) {
+        set->room = set->room ? set->room * 2 : 16;
+        set->items = realloc(set->items, set->room * sizeof *set->items);
+        must(set->items != NULL);
+    }
+    memmove(set->items + low + 1, set->items + low, (set->count - low) * sizeof *set->items);
+    set->items[low] = strdup(text);
+    set->count++;
+}
+
+static void set_add_all(struct set *set, const struct set *other)
+{
+    for (size_t i = 0; i < other->count; i++)
+        set_add(set, other->items[i]);
+}
+
+static void set_release(struct set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        free(set->items[i]);
+    free(set->items);
+    *set = (struct set){0};
+}
+
+/* Is `text` one of what `pattern` stands for? '?' is any byte. */
+static bool covers(const char *pattern, const char *text)
+{
+    while (*pattern && *text && (*pattern == *text || *pattern == '?')) {
+        pattern++;
+        text++;
+    }
+    return *pattern == *text;
+}
+
+static const char *first_uncovered(const struct set *small, const struct set *large)
+{
+    for (size_t i = 0; i < small->count; i++) {
+        bool found = false;
+
+        for (size_t j = 0; j < large->count && !found; j++)
+            found = covers(large->items[j], small->items[i]);
+        if (!found)
+            return small->items[i];
+    }
+    return NULL;
+}
+
+/* ---- operations by name ---- */
+
+enum op_kind {
+    OP_CREATE,
+    OP_MKDIR,
+    OP_WRITE,
+    OP_APPEND,
+    OP_TRUNCATE,
+    OP_ALLOCATE,
+    OP_LINK,
+    OP_UNLINK,
+    OP_RMDIR,
+    OP_RENAME,
+    OP_FSYNC,
+    OP_FDATASYNC,
+    OP_SYNC_DIR,
+    OP_SYNC_ALL,
+    OP_SYNC_RANGE,
+    OP_STORE,
+    OP_MSYNC,
+    OP_KINDS
+};
+
+static const char *const op_names[OP_KINDS] = {
+    "create", "mkdir",  "write", "append",    "truncate", "allocate", "link",       "unlink", "rmdir",
+    "rename", "fsync", "fdatasync", "sync_dir", "sync_all", "sync_range", "store",  "msync"};
+
+struct op {
+    enum op_kind kind;
+    const char *path, *to;
+    int off, len;
+    char letter;
+    bool dsync, keep_size;
+};
+
+static const char *const file_paths[] = {"a", "b", "d/a", "d/b", "e/a"};
+static const char *const dir_paths[] = {"d", "e", ""};
+
+/* Chances in 100ths of each kind. */
+static const int weights[OP_KINDS] = {8, 3, 20, 11, 9, 2, 3, 6, 1, 10, 8, 5, 7, 1, 1, 3, 2};
+
+static struct op random_op(struct rng *rng, int call)
+{
+    struct op op = {.letter = (char)('A' + call), .path = file_paths[rng_below(rng, 5)]};
+    int dice = (int)rng_below(rng, 100), kind = 0;
+
+    while (dice >= weights[kind])
+        dice -= weights[kind++];
+    op.kind = (enum op_kind)kind;
+    op.to = file_paths[rng_below(rng, 5)];
+    op.off = (int)rng_below(rng, 20);
+    op.len = 1 + (int)rng_below(rng, rng_chance(rng, 1, 3) ? 14 : 5);
+    if (rng_chance(rng, 1, 3))
+        op.off &= ~3;
+    op.dsync = rng_chance(rng, 1, 8);
+    op.keep_size = rng_chance(rng, 1, 3);
+    if (op.kind == OP_MKDIR || op.kind == OP_RMDIR)
+        op.path = dir_paths[rng_below(rng, 2)];
+    if (op.kind == OP_SYNC_DIR)
+        op.path = dir_paths[rng_below(rng, 3)];
+    if (op.kind == OP_RENAME && rng_chance(rng, 1, 6)) {
+        op.path = "d";
+        op.to = "e";
+    }
+    return op;
+}
+
+static void op_print(const struct op *op, char *out, size_t size)
+{
+    snprintf(out, size, "%s %s%s%s off=%d len=%d %c%s", op_names[op->kind],
+             op->path[0] ? op->path : "/", op->kind == OP_RENAME || op->kind == OP_LINK ? " " : "",
+             op->kind == OP_RENAME || op->kind == OP_LINK ? op->to : "", op->off, op->len,
+             op->letter, op->dsync ? " dsync" : "");
+}
+
+/* ---- the reference: micro-ops ---- */
+
+struct change {
+    enum pc_item_kind kind;
+    int ino, unit, incarnation, size, len;
+    bool shrinks, unmaps;
+    uint8_t bytes[4];
+    int dir, to;  /* names: entry `name` of `dir` points to `to` (-1: nothing) */
+    int named[2]; /* the inodes that gain, move or lose a name; -1: none */
+    char name;
+};
+
+struct micro {
+    mask needs;
+    int call, forced_at, first, count;
+};
+
+struct file {
+    bool dir, exists;
+    int links, size;
+    uint8_t bytes[BYTES_MAX];
+    int incarnation[BYTES_MAX]; /* per block: 0 a hole, BASE from before */
+    int defined[BYTES_MAX];     /* per unit: bytes that were ever written, or zeroed by a cut */
+};
+
+struct name {
+    int dir, ino;
+    char name;
+};
+
+#define BASE (-1)
+
+struct ref {
+    enum pc_model model;
+    int unit, block;
+    bool journal, steps, split, undefined;
+    struct file files[INODES_MAX], base[INODES_MAX];
+    int file_count, base_count;
+    struct name names[64], base_names[64];
+    int name_count, base_name_count;
+    struct micro micros[NODES_MAX];
+    int micro_count;
+    struct change changes[1024];
+    int change_count;
+    int calls, last_journal, incarnations;
+    int calls_micros[CALLS_MAX + 1]; /* micro-ops after so many calls */
+    char volatile_text[CALLS_MAX + 1][TEXT_MAX];
+};
+
+static void ref_init(struct ref *ref, enum pc_model model, int unit, int block)
+{
+    memset(ref, 0, sizeof *ref);
+    ref->model = model;
+    ref->unit = unit;
+    ref->block = block;
+    ref->journal = model == PC_EXT4_ORDERED;
+    ref->steps = model == PC_PREFIX || model == PC_PROCESS_KILL;
+    ref->split = model == PC_POSIX_MIN;
+    ref->undefined = !ref->journal;
+    ref->last_journal = -1;
+    ref->files[0] = (struct file){.dir = true, .exists = true, .links = 1};
+    ref->file_count = 1;
+}
+
+/* What is there now becomes what was there before. */
+static void ref_set_base(struct ref *ref)
+{
+    for (int i = 0; i < ref->file_count; i++)
+        for (int b = 0; b < BYTES_MAX; b++) {
+            int within = ref->files[i].size - b * ref->unit;
+
+            ref->files[i].incarnation[b] = ref->files[i].incarnation[b] ? BASE : 0;
+            ref->files[i].defined[b] = within < 0 ? 0 : within < ref->unit ? within : ref->unit;
+        }
+    memcpy(ref->base, ref->files, sizeof ref->files);
+    memcpy(ref->base_names, ref->names, sizeof ref->names);
+    ref->base_count = ref->file_count;
+    ref->base_name_count = ref->name_count;
+    ref->micro_count = ref->change_count = ref->calls = 0;
+    ref->last_journal = -1;
+    ref->calls_micros[0] = 0;
+}
+
+static void begin(struct ref *ref, bool fresh)
+{
+    struct micro *micro;
+
+    if (!fresh)
+        return;
+    must(ref->micro_count < NODES_MAX);
+    micro = &ref->micros[ref->micro_count++];
+    *micro = (struct micro){.call = ref->calls, .forced_at = INT32_MAX, .first = ref->change_count};
+    if (ref->steps && ref->micro_count > 1)
+        micro->needs |= (mask)1 << (ref->micro_count - 2);
+}
+
+static struct change *change(struct ref *ref, enum pc_item_kind kind, int ino)
+{
+    struct change *c = &ref->changes[ref->change_count];
+
+    must(ref->change_count < 1024);
+    ref->change_count++;
+    ref->micros[ref->micro_count - 1].count++;
+    *c = (struct change){.kind = kind, .ino = ino, .named = {-1, -1}};
+    return c;
+}
+
+static void need(struct ref *ref, int micro)
+{
+    if (micro >= 0 && micro != ref->micro_count - 1)
+        ref->micros[ref->micro_count - 1].needs |= (mask)1 << micro;
+}
+
+static int micro_of(const struct ref *ref, int c)
+{
+    int m = 0;
+
+    while (c >= ref->micros[m].first + ref->micros[m].count)
+        m++;
+    return m;
+}
+
+/* The newest micro-op before this change on the same unit; ext4: of the same incarnation. */
+static void need_data(struct ref *ref, const struct change *self)
+{
+    for (int c = ref->change_count - 2; c >= 0; c--) {
+        const struct change *other = &ref->changes[c];
+
+        if (other->kind == PC_ITEM_DATA && other->ino == self->ino && other->unit == self->unit &&
+            (!ref->journal || other->incarnation == self->incarnation)) {
+            need(ref, micro_of(ref, c));
+            return;
+        }
+    }
+}
+
+static void need_size(struct ref *ref, int ino)
+{
+    if (ref->journal) {
+        need(ref, ref->last_journal);
+        return;
+    }
+    for (int c = ref->change_count - 2; c >= 0; c--) {
+        const struct change *other = &ref->changes[c];
+
+        if ((other->kind == PC_ITEM_SIZE || other->kind == PC_ITEM_TRUNCATE) && other->ino == ino) {
+            need(ref, micro_of(ref, c));
+            return;
+        }
+    }
+}
+
+static void data(struct ref *ref, int ino, int unit, int len, bool fresh)
+{
+    struct change *c;
+
+    begin(ref, fresh);
+    c = change(ref, PC_ITEM_DATA, ino);
+    c->unit = unit;
+    if (len > ref->unit)
+        len = ref->unit;
+    if (len > ref->files[ino].defined[unit])
+        ref->files[ino].defined[unit] = len;
+    c->len = ref->files[ino].defined[unit];
+    c->incarnation = ref->files[ino].incarnation[unit * ref->unit / ref->block];
+    memcpy(c->bytes, ref->files[ino].bytes + unit * ref->unit, (size_t)ref->unit);
+    need_data(ref, c);
+}
+
+static void size_grows(struct ref *ref, int ino, int size, bool fresh)
+{
+    struct change *c;
+
+    begin(ref, fresh);
+    c = change(ref, PC_ITEM_SIZE, ino);
+    c->size = size;
+    need_size(ref, ino);
+    ref->files[ino].size = size;
+}
+
+static bool zeros(struct ref *ref, int ino, int from, int to, bool partial, bool fresh)
+{
+    if (ref->journal)
+        return fresh;
+    for (int u = from / ref->unit; from < to && u * ref->unit < to; u++) {
+        if (!partial && (u + 1) * ref->unit > to)
+            break;
+        data(ref, ino, u, to - u * ref->unit, fresh);
+        if (ref->steps)
+            fresh = false;
+    }
+    return fresh;
+}
+
+static void write_flat(struct ref *ref, int ino, int off, int end, char letter)
+{
+    struct file *file = &ref->files[ino];
+    bool fresh = zeros(ref, ino, file->size, off, false, true);
+
+    for (int u = off / ref->unit; u * ref->unit < end; u++) {
+        int from = u * ref->unit > off ? u * ref->unit : off;
+        int to = (u + 1) * ref->unit < end ? (u + 1) * ref->unit : end;
+        int size = to > file->size ? to : file->size;
+
+        memset(file->bytes + from, letter, (size_t)(to - from));
+        data(ref, ino, u, size - u * ref->unit, fresh);
+        if (to > file->size)
+            size_grows(ref, ino, to, !ref->steps);
+        fresh = true;
+    }
+}
+
+static void write_journal(struct ref *ref, int ino, int off, int end, char letter)
+{
+    struct file *file = &ref->files[ino];
+
+    for (int b = off / ref->block; b * ref->block < end; b++) {
+        int from = b * ref->block > off ? b * ref->block : off;
+        int to = (b + 1) * ref->block < end ? (b + 1) * ref->block : end;
+        int size = to > file->size ? to : file->size;
+        bool mapped = file->incarnation[b] != 0;
+        int first = ref->micro_count;
+        struct change *c;
+
+        memset(file->bytes + from, letter, (size_t)(to - from));
+        if (!mapped)
+            file->incarnation[b] = ++ref->incarnations;
+        for (int u = from / ref->unit; u * ref->unit < to; u++) {
+            int len = (u + 1) * ref->unit < to ? ref->unit : size - u * ref->unit;
+
+            data(ref, ino, u, len, true);
+        }
+        int after = ref->micro_count;
+        if (to > file->size)
+            size_grows(ref, ino, to, true);
+        if (!mapped) {
+            begin(ref, true);
+            c = change(ref, PC_ITEM_MAP, ino);
+            c->unit = b;
+            c->incarnation = file->incarnation[b];
+            need(ref, ref->last_journal);
+            for (int m = first; m < after; m++)
+                need(ref, m);
+        }
+    }
+}
+
+static void set_size(struct ref *ref, int ino, int size)
+{
+    struct file *file = &ref->files[ino];
+    int old = file->size;
+    struct change *c;
+
+    begin(ref, true);
+    c = change(ref, PC_ITEM_TRUNCATE, ino);
+    c->size = size;
+    c->shrinks = size < old;
+    need_size(ref, ino);
+    if (ref->journal)
+        ref->last_journal = ref->micro_count - 1;
+    file->size = size;
+    if (size > old) {
+        zeros(ref, ino, old, size, true, !ref->steps);
+        return;
+    }
+    memset(file->bytes + size, 0, (size_t)(old - size));
+    for (int b = (size + ref->block - 1) / ref->block; b < BYTES_MAX && ref->journal; b++)
+        file->incarnation[b] = 0;
+    for (int u = (size + ref->unit - 1) / ref->unit; u < BYTES_MAX; u++)
+        file->defined[u] = 0;
+    if (size % ref->unit && (!ref->journal || file->incarnation[size / ref->block] != 0))
+        data(ref, ino, size / ref->unit, ref->unit, !ref->steps);
+}
+
+/* ---- the reference: names ---- */
+
+static int name_find(const struct ref *ref, int dir, char name)
+{
+    for (int i = 0; i < ref->name_count; i++)
+        if (ref->names[i].dir == dir && ref->names[i].name == name)
+            return i;
+    return -1;
+}
+
+static int name_ino(const struct ref *ref, int dir, char name)
+{
+    int i = dir < 0 ? -1 : name_find(ref, dir, name);
+
+    return i < 0 ? -1 : ref->names[i].ino;
+}
+
+/* "d/a": the directory (-1: none) and the last letter. "": the root itself in *ino. */
+static int resolve(const struct ref *ref, const char *path, char *name, int *ino)
+{
+    int dir = 0;
+
+    *name = path[0];
+    if (path[0] == '\0') {
+        *ino = 0;
+        return 0;
+    }
+    if (path[1] == '/') {
+        dir = name_ino(ref, 0, path[0]);
+        if (dir >= 0 && !ref->files[dir].dir)
+            dir = -1;
+        *name = path[2];
+    }
+    *ino = name_ino(ref, dir, *name);
+    return dir;
+}
+
+static void begin_entry(struct ref *ref)
+{
+    begin(ref, true);
+    if (ref->journal) {
+        need(ref, ref->last_journal);
+        ref->last_journal = ref->micro_count - 1;
+    }
+}
+
+static void entry(struct ref *ref, int dir, char name, int to, int named, int victim)
+{
+    struct change *c = change(ref, PC_ITEM_NAME, 0);
+    int i = name_find(ref, dir, name);
+
+    c->dir = dir;
+    c->name = name;
+    c->to = to;
+    c->named[0] = named;
+    c->named[1] = victim;
+    for (int p = ref->change_count - 2; p >= 0 && !ref->journal; p--)
+        if (ref->changes[p].kind == PC_ITEM_NAME && ref->changes[p].dir == dir &&
+            ref->changes[p].name == name) {
+            need(ref, micro_of(ref, p));
+            break;
+        }
+    if (i < 0) {
+        must(ref->name_count < 64);
+        i = ref->name_count++;
+    }
+    ref->names[i] = (struct name){dir, to, name};
+}
+
+static int add_inode(struct ref *ref, bool dir)
+{
+    must(ref->file_count < INODES_MAX);
+    ref->files[ref->file_count] = (struct file){.dir = dir, .exists = true, .links = 1};
+    return ref->file_count++;
+}
+
+static void loses_name(struct ref *ref, int ino)
+{
+    struct file *file = &ref->files[ino];
+
+    if (--file->links == 0 && ref->split && !file->dir && file->size > 0) {
+        struct change *c;
+
+        begin(ref, true);
+        c = change(ref, PC_ITEM_TRUNCATE, ino);
+        c->shrinks = true;
+        need_size(ref, ino);
+    }
+}
+
+static bool is_empty(const struct ref *ref, int dir)
+{
+    for (int i = 0; i < ref->name_count; i++)
+        if (ref->names[i].dir == dir && ref->names[i].ino >= 0)
+            return false;
+    return true;
+}
+
+static bool ref_rename(struct ref *ref, const struct op *op)
+{
+    char from_name, to_name;
+    int ino, victim, from = resolve(ref, op->path, &from_name, &ino);
+    int to = resolve(ref, op->to, &to_name, &victim);
+
+    if (from < 0 || to < 0 || ino < 0 || ino == victim || to == ino)
+        return false;
+    if (victim >= 0 && ref->files[victim].dir != ref->files[ino].dir)
+        return false;
+    if (victim >= 0 && ref->files[victim].dir && !is_empty(ref, victim))
+        return false;
+    if (victim >= 0)
+        loses_name(ref, victim);
+    if (ref->split) {
+        if (victim >= 0) {
+            begin_entry(ref);
+            entry(ref, to, to_name, -1, victim, -1);
+        }
+        begin_entry(ref);
+        entry(ref, from, from_name, -1, ino, -1);
+        begin_entry(ref);
+        entry(ref, to, to_name, ino, ino, -1);
+    } else {
+        begin_entry(ref);
+        entry(ref, from, from_name, -1, ino, victim);
+        entry(ref, to, to_name, ino, ino, victim);
+    }
+    return true;
+}
+
+/* ---- the reference: what is forced ---- */
+
+static void force(struct ref *ref, int micro)
+{
+    struct micro *m = &ref->micros[micro];
+
+    if (m->forced_at != INT32_MAX)
+        return;
+    m->forced_at = ref->calls;
+    for (int i = 0; i < micro; i++)
+        if (m->needs >> i & 1)
+            force(ref, i);
+}
+
+static void force_all(struct ref *ref)
+{
+    for (int m = 0; m < ref->micro_count; m++)
+        force(ref, m);
+}
+
+static void force_file(struct ref *ref, int ino, bool data_only)
+{
+    bool names = ref->journal && (!data_only || ref->files[ino].dir);
+
+    for (int c = 0; c < ref->change_count; c++) {
+        const struct change *change = &ref->changes[c];
+        bool wanted = change->kind == PC_ITEM_NAME
+                          ? change->dir == ino || (names && (change->named[0] == ino ||
+                                                             change->named[1] == ino))
+                          : change->ino == ino;
+
+        if (wanted)
+            force(ref, micro_of(ref, c));
+    }
+}
+
+static void force_range(struct ref *ref, int ino, int off, int end)
+{
+    int size = ref->base_count > ino ? ref->base[ino].size : 0, covering = -1;
+
+    if (off == end)
+        return;
+    for (int c = 0; c < ref->change_count; c++) {
+        const struct change *change = &ref->changes[c];
+
+        if (change->kind == PC_ITEM_NAME || change->ino != ino)
+            continue;
+        if (change->kind == PC_ITEM_DATA && change->unit >= off / ref->unit &&
+            change->unit <= (end - 1) / ref->unit)
+            force(ref, micro_of(ref, c));
+        if (change->kind == PC_ITEM_MAP && change->unit >= off / ref->block &&
+            change->unit <= (end - 1) / ref->block)
+            force(ref, micro_of(ref, c));
+        if (change->kind == PC_ITEM_SIZE || change->kind == PC_ITEM_TRUNCATE) {
+            if (size < end && change->size >= end)
+                covering = micro_of(ref, c);
+            size = change->size;
+        }
+    }
+    if (covering >= 0)
+        force(ref, covering);
+}
+
+/* ---- the reference: calls ---- */
+
+static bool ref_content(struct ref *ref, const struct op *op, int ino)
+{
+    struct file *file = &ref->files[ino];
+    int off = op->kind == OP_APPEND ? file->size : op->off, end = off + op->len;
+
+    if (file->dir || end > BYTES_MAX)
+        return false;
+    switch (op->kind) {
+    case OP_STORE:
+    case OP_MSYNC:
+        if (end > file->size)
+            return false;
+        if (op->kind == OP_MSYNC) {
+            force_range(ref, ino, off, end);
+            if (ref->steps)
+                force_all(ref);
+            return true;
+        }
+        break;
+    case OP_TRUNCATE:
+        if (off != file->size)
+            set_size(ref, ino, off);
+        return true;
+    case OP_ALLOCATE:
+        if (!op->keep_size && end > file->size)
+            set_size(ref, ino, end);
+        return true;
+    default:
+        break;
+    }
+    if (ref->journal)
+        write_journal(ref, ino, off, end, op->letter);
+    else
+        write_flat(ref, ino, off, end, op->letter);
+    if (op->dsync && op->kind != OP_STORE) {
+        force_range(ref, ino, off, end);
+        if (ref->steps)
+            force_all(ref);
+    }
+    return true;
+}
+
+static bool ref_name(struct ref *ref, const struct op *op, int dir, char name, int ino)
+{
+    char to_name;
+    int to_ino, to;
+
+    switch (op->kind) {
+    case OP_CREATE:
+    case OP_MKDIR:
+        if (dir < 0 || ino >= 0)
+            return false;
+        ino = add_inode(ref, op->kind == OP_MKDIR);
+        begin_entry(ref);
+        entry(ref, dir, name, ino, ino, -1);
+        return true;
+    case OP_LINK:
+        to = resolve(ref, op->to, &to_name, &to_ino);
+        if (ino < 0 || ref->files[ino].dir || to < 0 || to_ino >= 0)
+            return false;
+        ref->files[ino].links++;
+        begin_entry(ref);
+        entry(ref, to, to_name, ino, ino, -1);
+        return true;
+    case OP_UNLINK:
+    case OP_RMDIR:
+        if (ino < 0 || ref->files[ino].dir != (op->kind == OP_RMDIR))
+            return false;
+        if (op->kind == OP_RMDIR && !is_empty(ref, ino))
+            return false;
+        loses_name(ref, ino);
+        begin_entry(ref);
+        entry(ref, dir, name, -1, ino, -1);
+        return true;
+    default:
+        return ref_rename(ref, op);
+    }
+}
+
+static bool ref_sync(struct ref *ref, const struct op *op, int ino)
+{
+    if (op->kind == OP_SYNC_RANGE)
+        return true;
+    if (op->kind == OP_SYNC_ALL || ref->steps)
+        force_all(ref);
+    else
+        force_file(ref, ino, op->kind == OP_FDATASYNC);
+    return true;
+}
+
+static void ref_volatile_text(const struct ref *ref, char *out);
+
+/* One call; false: it would fail, and nothing happened. */
+static bool ref_perform(struct ref *ref, const struct op *op)
+{
+    char name;
+    int ino, dir = resolve(ref, op->path, &name, &ino);
+    bool done;
+
+    if (op->kind == OP_CREATE || op->kind == OP_MKDIR || op->kind == OP_LINK ||
+        op->kind == OP_UNLINK || op->kind == OP_RMDIR || op->kind == OP_RENAME)
+        done = ref_name(ref, op, dir, name, ino);
+    else if (op->kind == OP_SYNC_ALL)
+        done = ref_sync(ref, op, 0);
+    else if (ino < 0)
+        done = false;
+    else if (op->kind == OP_FSYNC || op->kind == OP_FDATASYNC || op->kind == OP_SYNC_DIR ||
+             op->kind == OP_SYNC_RANGE)
+        done = ref_sync(ref, op, ino);
+    else
+        done = ref_content(ref, op, ino);
+    if (done) {
+        ref->calls++;
+        must(ref->calls <= CALLS_MAX);
+        ref->calls_micros[ref->calls] = ref->micro_count;
+        ref_volatile_text(ref, ref->volatile_text[ref->calls]);
+    }
+    return done;
+}
+
+/* ---- the reference: images ---- */
+
+static size_t text_bytes(char *out, size_t at, const uint8_t *bytes, int size)
+{
+    for (int i = 0; i < size; i++)
+        out[at++] = (char)(bytes[i] ? bytes[i] : '.');
+    return at;
+}
+
+static size_t text_tree(const struct file *files, const struct name *names, int count, int dir,
+                        const char *prefix, char *out, size_t at)
+{
+    for (char letter = 'a'; letter <= 'z'; letter++)
+        for (int i = 0; i < count; i++) {
+            const struct file *file;
+
+            if (names[i].dir != dir || names[i].name != letter || names[i].ino < 0)
+                continue;
+            file = &files[names[i].ino];
+            at += (size_t)sprintf(out + at, "%s%c%c", prefix, letter, file->dir ? '/' : '=');
+            if (file->dir) {
+                char below[8];
+
+                must(prefix[0] == '\0');
+                snprintf(below, sizeof below, "%c/", letter);
+                out[at++] = ';';
+                at = text_tree(files, names, count, names[i].ino, below, out, at);
+            } else {
+                at = text_bytes(out, at, file->bytes, file->size);
+                out[at++] = ';';
+            }
+        }
+    out[at] = '\0';
+    must(at < TEXT_MAX);
+    return at;
+}
+
+static void ref_volatile_text(const struct ref *ref, char *out)
+{
+    text_tree(ref->files, ref->names, ref->name_count, 0, "", out, 0);
+}
+
+/* A file being read from an image: what each unit holds. */
+struct folded {
+    struct file file;
+    int base_size;
+    int have[BYTES_MAX];
+    uint8_t bytes[BYTES_MAX][4];
+};
+
+static void fold_change(const struct ref *ref, const struct change *c, struct folded *f)
+{
+    switch (c->kind) {
+    case PC_ITEM_SIZE:
+        if (c->size > f->file.size)
+            f->file.size = c->size;
+        break;
+    case PC_ITEM_TRUNCATE:
+        f->file.size = c->size;
+        for (int b = (c->size + ref->block - 1) / ref->block; c->shrinks && b < BYTES_MAX; b++)
+            f->file.incarnation[b] = 0;
+        for (int u = (c->size + ref->unit - 1) / ref->unit;
+             c->shrinks && !ref->journal && u < BYTES_MAX; u++)
+            f->have[u] = 0;
+        break;
+    case PC_ITEM_MAP:
+        f->file.incarnation[c->unit] = c->incarnation;
+        break;
+    case PC_ITEM_DATA:
+        f->have[c->unit] = c->len;
+        memcpy(f->bytes[c->unit], c->bytes, 4);
+        break;
+    case PC_ITEM_NAME:
+        break;
+    }
+}
+
+/* Journalled: the newest durable data of the incarnation that is mapped now. */
+static void journal_unit(const struct ref *ref, mask in, int ino, int u, struct folded *f)
+{
+    int incarnation = f->file.incarnation[u * ref->unit / ref->block];
+    int have = incarnation == BASE ? f->base_size - u * ref->unit : 0;
+
+    f->have[u] = have < 0 ? 0 : have;
+    if (f->have[u] > 0)
+        memcpy(f->bytes[u], ref->base[ino].bytes + u * ref->unit, (size_t)ref->unit);
+    for (int m = 0; m < ref->micro_count && incarnation != 0; m++)
+        for (int i = 0; (in >> m & 1) && i < ref->micros[m].count; i++) {
+            const struct change *c = &ref->changes[ref->micros[m].first + i];
+
+            if (c->ino != ino)
+                continue;
+            if (c->kind == PC_ITEM_DATA && c->unit == u && c->incarnation == incarnation)
+                fold_change(ref, c, f);
+            if (c->kind == PC_ITEM_TRUNCATE && c->shrinks && u * ref->unit >= c->size)
+                f->have[u] = 0;
+        }
+}
+
+static void fold_file(const struct ref *ref, mask in, int ino, struct file *out)
+{
+    struct folded f = {0};
+
+    if (ino < ref->base_count)
+        f.file = ref->base[ino];
+    f.base_size = f.file.size;
+    for (int u = 0; u * ref->unit < f.base_size; u++) {
+        f.have[u] = f.base_size - u * ref->unit < ref->unit ? f.base_size - u * ref->unit : ref->unit;
+        memcpy(f.bytes[u], f.file.bytes + u * ref->unit, (size_t)ref->unit);
+    }
+    for (int m = 0; m < ref->micro_count; m++)
+        for (int i = 0; (in >> m & 1) && i < ref->micros[m].count; i++) {
+            const struct change *c = &ref->changes[ref->micros[m].first + i];
+
+            if (c->kind != PC_ITEM_NAME && c->ino == ino)
+                fold_change(ref, c, &f);
+        }
+    f.file.dir = ref->files[ino].dir;
+    for (int u = 0; u * ref->unit < f.file.size; u++) {
+        if (ref->journal)
+            journal_unit(ref, in, ino, u, &f);
+        for (int i = 0; i < ref->unit && u * ref->unit + i < f.file.size; i++)
+            f.file.bytes[u * ref->unit + i] =
+                i < f.have[u] ? f.bytes[u][i] : (uint8_t)(ref->undefined ? '?' : 0);
+    }
+    *out = f.file;
+}
+
+static void ref_image(const struct ref *ref, mask in, char *out)
+{
+    static struct file files[INODES_MAX];
+    struct name names[64];
+    int count = ref->base_name_count;
+
+    memcpy(names, ref->base_names, sizeof names);
+    for (int m = 0; m < ref->micro_count; m++)
+        for (int i = 0; (in >> m & 1) && i < ref->micros[m].count; i++) {
+            const struct change *c = &ref->changes[ref->micros[m].first + i];
+            int n = 0;
+
+            if (c->kind != PC_ITEM_NAME)
+                continue;
+            while (n < count && (names[n].dir != c->dir || names[n].name != c->name))
+                n++;
+            names[n] = (struct name){c->dir, c->to, c->name};
+            if (n == count)
+                count++;
+        }
+    for (int i = 0; i < ref->file_count; i++)
+        fold_file(ref, in, i, &files[i]);
+    text_tree(files, names, count, 0, "", out, 0);
+}
+
+static void ref_sets(const struct ref *ref, int k, int micro, mask in, struct set *out)
+{
+    char text[TEXT_MAX];
+
+    if (micro == ref->calls_micros[k]) {
+        ref_image(ref, in, text);
+        set_add(out, text);
+        return;
+    }
+    if (ref->micros[micro].forced_at < k) {
+        must((ref->micros[micro].needs & ~in) == 0);
+        ref_sets(ref, k, micro + 1, in | (mask)1 << micro, out);
+        return;
+    }
+    ref_sets(ref, k, micro + 1, in, out);
+    if ((ref->micros[micro].needs & ~in) == 0)
+        ref_sets(ref, k, micro + 1, in | (mask)1 << micro, out);
+}
+
+static void ref_states(const struct ref *ref, int k, struct set *out)
+{
+    if (ref->model == PC_PROCESS_KILL)
+        set_add(out, ref->volatile_text[k]);
+    else
+        ref_sets(ref, k, 0, 0, out);
+}
+
+#endif
