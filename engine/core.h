@@ -81,7 +81,7 @@ enum vault_status core_failed(struct vault *v);
 MUST_USE enum vault_status core_recover(struct vault *v);
 
 /* flush.c */
-/* Writes the entries of `mem` as table `number`... of level 0; not durable by name yet. */
+/* Writes the entries of `mem` as a synced table; its directory entry is not durable yet. */
 MUST_USE enum vault_status core_build(struct vault *v, struct memtable *mem, struct table **out);
 struct sst_options core_sst_options(const struct vault *v);
 /* Installs `next` as the version of `edit`, which is durable. Takes the reference. */

@@ -1,4 +1,4 @@
-/* record_test.c: record files and the one question of D4: is a bad record a tear or damage? Also the
+/* record_test.c: record files and the one question of D4: is a bad record a tear or damage? And the
  * hooks: who is asked, and that the answers are acted upon. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -251,8 +251,8 @@ static enum vault_status remove_dead(struct recovery *r)
     return st;
 }
 
-/* A CURRENT.tmp left behind goes first. Where a rename may come apart it is a second name of CURRENT,
- * and creating it anew would empty both. */
+/* A CURRENT.tmp left behind goes first. Where a rename may come apart, it may be a second name of
+ * CURRENT, and creating it anew would empty both. */
 static enum vault_status drop_temporary(struct recovery *r)
 {
     const struct core_name *names = core_names_at(&r->names);

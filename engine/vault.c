@@ -140,11 +140,35 @@ static void set_error(struct vault_error *error, enum vault_status st)
         *error = (struct vault_error){.status = st};
 }
 
+/* Frees the memory of a handle, which is not counted in env: it holds env. */
+static void free_handle(struct vault *v)
+{
+    const struct vault_allocator *allocator = v->env.allocator;
+
+    env_release(&v->env);
+    if (allocator)
+        allocator->free(allocator->ctx, v, sizeof *v);
+    else
+        free(v);
+}
+
+static struct vault *new_handle(const struct vault_options *options)
+{
+    const struct vault_allocator *allocator = options->allocator;
+    struct vault *v = allocator ? allocator->alloc(allocator->ctx, sizeof *v) : malloc(sizeof *v);
+
+    if (!v)
+        return NULL;
+    memset(v, 0, sizeof *v);
+    v->options = *options;
+    v->lock_file = OS_FILE_CLOSED;
+    return v;
+}
+
 enum vault_status vault_open(const char *path, const struct vault_options *options,
                              struct vault **out, struct vault_error *error)
 {
     struct vault_options defaults;
-    struct env env;
     struct vault *v = NULL;
     enum vault_status st = VAULT_OK;
 
@@ -155,22 +179,12 @@ enum vault_status vault_open(const char *path, const struct vault_options *optio
         set_error(error, VAULT_INVALID);
         return VAULT_INVALID;
     }
-    st = env_init(&env, path, options->allocator, options->hooks);
-    v = st ? NULL : alloc_get(&env, sizeof *v);
-    if (!st && !v)
-        st = env_fail(&env, VAULT_NO_MEMORY, "", 0, 0, "handle");
-    if (st) {
-        if (error)
-            env_last(&env, error);
-        env_release(&env);
-        return st;
+    v = new_handle(options);
+    if (!v) {
+        set_error(error, VAULT_NO_MEMORY);
+        return VAULT_NO_MEMORY;
     }
-    memset(v, 0, sizeof *v);
     st = env_init(&v->env, path, options->allocator, options->hooks);
-    must(!st); /* it has passed above */
-    thread_mutex_release(&env.error_lock);
-    v->options = *options;
-    v->lock_file = OS_FILE_CLOSED;
     cache_init(&v->cache, options->block_cache_size);
     tables_init(&v->tables, &v->env, &v->cache);
     manifest_init(&v->manifest, &v->env, &v->tables, options->manifest_size);
@@ -178,7 +192,8 @@ enum vault_status vault_open(const char *path, const struct vault_options *optio
     thread_mutex_init(&v->lock);
     thread_cond_init(&v->work);
     thread_cond_init(&v->done);
-    st = bring_up(v);
+    if (!st)
+        st = bring_up(v);
     if (!st) {
         *out = v;
         return VAULT_OK;
@@ -186,23 +201,17 @@ enum vault_status vault_open(const char *path, const struct vault_options *optio
     if (error)
         env_last(&v->env, error);
     dismantle(v);
-    env_release(&v->env);
-    if (options->allocator)
-        options->allocator->free(options->allocator->ctx, v, sizeof *v);
-    else
-        free(v);
+    free_handle(v);
     return st;
 }
 
 enum vault_status vault_close(struct vault *v)
 {
-    const struct vault_allocator *allocator = NULL;
     enum vault_status st = VAULT_OK;
     enum vault_status closing = VAULT_OK;
 
     if (!v)
         return VAULT_OK;
-    allocator = v->options.allocator;
     thread_lock(&v->lock);
     must(v->snapshots == NULL);
     v->stopping = true;
@@ -215,11 +224,7 @@ enum vault_status vault_close(struct vault *v)
     closing = manifest_close(&v->manifest);
     st = st ? st : closing;
     dismantle(v);
-    env_release(&v->env);
-    if (allocator)
-        allocator->free(allocator->ctx, v, sizeof *v);
-    else
-        free(v);
+    free_handle(v);
     return st;
 }
 

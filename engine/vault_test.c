@@ -266,94 +266,126 @@ struct held {
     uint64_t seq;
 };
 
-static void random_run(uint64_t seed, enum vault_background background, unsigned steps)
-{
+struct run {
     struct test_dir dir;
-    struct model m = {0};
-    struct rng r = rng_seeded(seed);
-    struct held held[4] = {{0}};
+    struct model m;
+    struct rng r;
+    struct held held[4];
     struct vault_options o;
-    struct vault *v = NULL;
+    struct vault *v;
+    uint32_t next_value;
+    unsigned deepest;
+};
+
+static void drop_snapshots(struct run *run)
+{
+    for (int i = 0; i < 4; i++) {
+        vault_snapshot_release(run->v, run->held[i].snap);
+        run->held[i].snap = NULL;
+    }
+}
+
+/* Takes a snapshot, or looks through one that was taken earlier. */
+static void use_snapshot(struct run *run)
+{
+    struct held *h = &run->held[rng_below(&run->r, 4)];
+
+    if (!h->snap) {
+        h->seq = vault_last_seq(run->v);
+        assert_int_equal(vault_snapshot_new(run->v, &h->snap), VAULT_OK);
+        return;
+    }
+    expect_gets(run->v, h->snap, &run->m, h->seq, &run->r, 40);
+    expect_scans(run->v, h->snap, &run->m, h->seq);
+    vault_snapshot_release(run->v, h->snap);
+    h->snap = NULL;
+}
+
+static void compact_some(struct run *run)
+{
+    char low[24];
+    char high[24];
+    size_t low_len = key_text((unsigned)rng_below(&run->r, KEYS), low);
+    size_t high_len = key_text((unsigned)rng_below(&run->r, KEYS), high);
+
+    assert_int_equal(vault_compact_range(run->v, rng_chance(&run->r, 1, 2) ? low : NULL, low_len,
+                                         rng_chance(&run->r, 1, 2) ? high : NULL, high_len),
+                     VAULT_OK);
+}
+
+static void reopen(struct run *run)
+{
+    uint64_t last = vault_last_seq(run->v);
+
+    drop_snapshots(run);
+    assert_int_equal(vault_close(run->v), VAULT_OK);
+    assert_int_equal(vault_open(run->dir.path, &run->o, &run->v, NULL), VAULT_OK);
+    assert_int_equal(vault_last_seq(run->v), last);
+    assert_int_equal(vault_durable_seq(run->v), last);
+}
+
+static void check_store(struct run *run)
+{
     struct vault_error error;
     struct vault_stats stats;
-    uint32_t next_value = 0;
-    unsigned deepest = 0;
+    enum vault_status st = vault_check(run->v, &error);
 
-    test_dir_make(&dir);
-    test_options_tiny(&o);
-    o.background = background;
-    assert_int_equal(vault_open(dir.path, &o, &v, &error), VAULT_OK);
-    for (unsigned i = 0; i < steps; i++) {
-        uint64_t what = rng_below(&r, 1000);
+    if (st)
+        print_message("check: %s %s\n", error.file, error.what);
+    assert_int_equal(st, VAULT_OK);
+    vault_get_stats(run->v, &stats);
+    for (unsigned l = 0; l < VAULT_LEVELS; l++)
+        if (stats.tables[l] && l > run->deepest)
+            run->deepest = l;
+}
 
-        if (what < 900) {
-            write_some(v, &m, &r, &next_value);
-        } else if (what < 930) {
-            expect_gets(v, NULL, &m, vault_last_seq(v), &r, 20);
-        } else if (what < 950) {
-            struct held *h = &held[rng_below(&r, 4)];
+static void random_step(struct run *run)
+{
+    struct vault *v = run->v;
+    uint64_t what = rng_below(&run->r, 1000);
 
-            if (h->snap) {
-                expect_gets(v, h->snap, &m, h->seq, &r, 40);
-                expect_scans(v, h->snap, &m, h->seq);
-                vault_snapshot_release(v, h->snap);
-                h->snap = NULL;
-            } else {
-                h->seq = vault_last_seq(v);
-                assert_int_equal(vault_snapshot_new(v, &h->snap), VAULT_OK);
-            }
-        } else if (what < 965) {
-            expect_walk(v, NULL, &m, vault_last_seq(v), &r);
-        } else if (what < 970) {
-            expect_scans(v, NULL, &m, vault_last_seq(v));
-        } else if (what < 975) {
-            assert_int_equal(vault_flush(v), VAULT_OK);
-            assert_int_equal(vault_durable_seq(v), vault_last_seq(v));
-        } else if (what < 978) {
-            char low[24];
-            char high[24];
-            size_t low_len = key_text((unsigned)rng_below(&r, KEYS), low);
-            size_t high_len = key_text((unsigned)rng_below(&r, KEYS), high);
-
-            assert_int_equal(vault_compact_range(v, rng_chance(&r, 1, 2) ? low : NULL, low_len,
-                                                 rng_chance(&r, 1, 2) ? high : NULL, high_len),
-                             VAULT_OK);
-        } else if (what < 985) {
-            assert_int_equal(vault_sync(v), VAULT_OK);
-            assert_int_equal(vault_durable_seq(v), vault_last_seq(v));
-        } else if (what < 992) {
-            uint64_t last = vault_last_seq(v);
-
-            for (int j = 0; j < 4; j++) {
-                vault_snapshot_release(v, held[j].snap);
-                held[j].snap = NULL;
-            }
-            assert_int_equal(vault_close(v), VAULT_OK);
-            assert_int_equal(vault_open(dir.path, &o, &v, &error), VAULT_OK);
-            assert_int_equal(vault_last_seq(v), last);
-            assert_int_equal(vault_durable_seq(v), last);
-        } else {
-            enum vault_status st = vault_check(v, &error);
-
-            if (st)
-                print_message("check: %s %s\n", error.file, error.what);
-            assert_int_equal(st, VAULT_OK);
-        }
-        if (i % 100 == 0) {
-            vault_get_stats(v, &stats);
-            for (unsigned l = 0; l < VAULT_LEVELS; l++)
-                if (stats.tables[l] && l > deepest)
-                    deepest = l;
-        }
+    if (what < 900) {
+        write_some(v, &run->m, &run->r, &run->next_value);
+    } else if (what < 930) {
+        expect_gets(v, NULL, &run->m, vault_last_seq(v), &run->r, 20);
+    } else if (what < 950) {
+        use_snapshot(run);
+    } else if (what < 965) {
+        expect_walk(v, NULL, &run->m, vault_last_seq(v), &run->r);
+    } else if (what < 970) {
+        expect_scans(v, NULL, &run->m, vault_last_seq(v));
+    } else if (what < 975) {
+        assert_int_equal(vault_flush(v), VAULT_OK);
+        assert_int_equal(vault_durable_seq(v), vault_last_seq(v));
+    } else if (what < 978) {
+        compact_some(run);
+    } else if (what < 985) {
+        assert_int_equal(vault_sync(v), VAULT_OK);
+        assert_int_equal(vault_durable_seq(v), vault_last_seq(v));
+    } else if (what < 990) {
+        reopen(run);
+    } else {
+        check_store(run);
     }
-    for (int j = 0; j < 4; j++)
-        vault_snapshot_release(v, held[j].snap);
-    expect_gets(v, NULL, &m, vault_last_seq(v), &r, KEYS);
-    expect_scans(v, NULL, &m, vault_last_seq(v));
-    assert_true(deepest >= 3);
-    assert_int_equal(vault_close(v), VAULT_OK);
-    test_dir_remove(&dir);
-    model_release(&m);
+}
+
+static void random_run(uint64_t seed, enum vault_background background, unsigned steps)
+{
+    struct run run = {.r = rng_seeded(seed)};
+
+    test_dir_make(&run.dir);
+    test_options_tiny(&run.o);
+    run.o.background = background;
+    assert_int_equal(vault_open(run.dir.path, &run.o, &run.v, NULL), VAULT_OK);
+    for (unsigned i = 0; i < steps; i++)
+        random_step(&run);
+    drop_snapshots(&run);
+    expect_gets(run.v, NULL, &run.m, vault_last_seq(run.v), &run.r, KEYS);
+    expect_scans(run.v, NULL, &run.m, vault_last_seq(run.v));
+    assert_true(run.deepest >= 3);
+    assert_int_equal(vault_close(run.v), VAULT_OK);
+    test_dir_remove(&run.dir);
+    model_release(&run.m);
 }
 
 static void random_inline(void **state)

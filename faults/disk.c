@@ -119,6 +119,7 @@ static void put_on(struct pc_disk *disk, struct pc_image *image)
     must(image->disk != disk);
     disk->image = image;
     disk->hard_links = image->disk->hard_links;
+    disk->links_counted = false;
     disk->inode_count = 0;
     inode_numbers(disk, image->disk->inode_count);
 }
@@ -795,6 +796,8 @@ int disk_stat(struct pc_disk *disk, uint32_t ino, struct disk_stat *out)
 
     disk_step(disk);
     disk_load_size(disk, inode);
+    if (disk->hard_links && inode->kind == DISK_FILE)
+        disk_count_links(disk);
     *out = (struct disk_stat){ino, inode->kind, inode->kind == DISK_FILE ? inode->size : 4096,
                               inode->links};
     return 0;

@@ -105,7 +105,8 @@ struct pc_disk {
     uint64_t mark, steps, step_limit;
     void (*step_exceeded)(void *);
     void *step_ctx;
-    bool hard_links; /* some inode may have several names: links are counted by walking */
+    bool hard_links;    /* some inode may have several names */
+    bool links_counted; /* since boot; until then `links` of what was there is not known */
     uint8_t scratch[16384];
 };
 
@@ -114,6 +115,7 @@ struct unit *disk_unit(struct pc_disk *disk, struct inode *inode, uint32_t index
 void disk_load_size(struct pc_disk *disk, struct inode *inode);
 struct entry *disk_entry(struct pc_disk *disk, struct inode *dir, const char *name, size_t len);
 void disk_load_names(struct pc_disk *disk, struct inode *dir);
+void disk_count_links(struct pc_disk *disk);
 struct inode *disk_new_inode(struct pc_disk *disk, enum disk_kind kind, uint32_t parent,
                              const char *path);
 const char *disk_join(struct pc_disk *disk, const struct inode *dir, const char *name, size_t len);

@@ -109,24 +109,37 @@ void disk_load_names(struct pc_disk *disk, struct inode *dir)
     dir->listed = true;
 }
 
-/* With hard links about, the names of an inode are counted; else a file has one. */
-static uint32_t count_names(struct pc_disk *disk, uint32_t dir, uint32_t ino)
+static void count_below(struct pc_disk *disk, uint32_t dir)
 {
     struct inode *inode = disk_inode(disk, dir);
-    uint32_t count = 0;
 
     disk_load_names(disk, inode);
     for (uint32_t i = 0; i < inode->entry_count; i++) {
-        uint32_t child = inode->entries[i].ino;
+        uint32_t ino = inode->entries[i].ino;
+        struct inode *child;
 
-        if (child == 0)
+        if (ino == 0)
             continue;
-        if (child == ino)
-            count++;
-        if (disk_inode(disk, child)->kind == DISK_DIRECTORY)
-            count += count_names(disk, child, ino);
+        if (disk->inodes[ino] == NULL)
+            disk_inode(disk, ino)->links = 0;
+        child = disk->inodes[ino];
+        if (child->links++ == 0 && child->kind == DISK_DIRECTORY)
+            count_below(disk, ino);
     }
-    return count;
+}
+
+/* Of what was there at boot nobody knows how many names survived: they are counted, all at once,
+ * when first needed. This looks at all names and moves the tables of entries. */
+void disk_count_links(struct pc_disk *disk)
+{
+    if (disk->links_counted)
+        return;
+    disk->links_counted = true;
+    for (uint32_t i = 0; i < disk->inode_count; i++)
+        if (disk->inodes[i])
+            disk->inodes[i]->links = 0;
+    disk_inode(disk, DISK_ROOT)->links = 1;
+    count_below(disk, DISK_ROOT);
 }
 
 static struct inode *child_of(struct pc_disk *disk, struct inode *dir, const struct entry *entry)
@@ -137,8 +150,6 @@ static struct inode *child_of(struct pc_disk *disk, struct inode *dir, const str
         child->named = true;
         child->parent = dir->ino;
         child->path = disk_join(disk, dir, entry->name, entry->len);
-        if (disk->hard_links && child->kind == DISK_FILE)
-            child->links = count_names(disk, DISK_ROOT, child->ino);
     }
     return child;
 }
@@ -319,9 +330,11 @@ int disk_link(struct pc_disk *disk, uint32_t ino, uint32_t dir, const char *name
     return 0;
 }
 
-/* A file is about to lose a name: where names are split it is emptied with the last one. */
+/* A file is about to lose a name: where names are split it is emptied with the last one, so the
+ * links have been counted. */
 static void lose_name(struct pc_disk *disk, struct inode *inode)
 {
+    must(disk->links_counted || !disk->rules->split_names);
     if (inode->kind == DISK_FILE && disk->rules->split_names && inode->links == 1) {
         disk_load_size(disk, inode);
         if (inode->size > 0)
@@ -364,10 +377,12 @@ static int remove_name(struct pc_disk *disk, uint32_t dir, const char *name, siz
     err = disk_refused(disk, &call);
     if (err)
         return err;
+    if (disk->rules->split_names)
+        disk_count_links(disk);
     disk_call(disk, &call);
     lose_name(disk, inode);
     begin_names(disk);
-    crack_entry(disk, parent, entry, 0, inode);
+    crack_entry(disk, parent, disk_entry(disk, parent, name, len), 0, inode);
     return 0;
 }
 
@@ -442,7 +457,6 @@ int disk_rename(struct pc_disk *disk, uint32_t dir, const char *name, size_t len
         return -ENOENT;
     moved = child_of(disk, from, source);
     target = disk_entry(disk, to, to_name, to_len);
-    source = disk_entry(disk, from, name, len); /* the table may have moved */
     if (target->ino)
         victim = child_of(disk, to, target);
     if (victim == moved)
@@ -455,7 +469,11 @@ int disk_rename(struct pc_disk *disk, uint32_t dir, const char *name, size_t len
     err = disk_refused(disk, &call);
     if (err)
         return err;
+    if (victim && disk->rules->split_names)
+        disk_count_links(disk);
     disk_call(disk, &call);
+    source = disk_entry(disk, from, name, len); /* the tables may have moved */
+    target = disk_entry(disk, to, to_name, to_len);
     crack_rename(disk, from, source, to, target, moved, victim);
     moved->path = call.to;
     moved->parent = to_dir;

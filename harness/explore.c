@@ -440,7 +440,7 @@ static void explore_point(struct explorer *explorer, struct session *session, si
 
     question->model = session_judge(session, k, &question->at, &question->trust);
     question->kill = session->trace->disk.model == PC_PROCESS_KILL;
-    question->lied = session_first_lie(session) < k;
+    question->lied = session->lied || session_first_lie(session) < k;
     question->scan_claims = question->lied;
     point.image = pc_image_new(session->disk, k);
     explorer->tally.points++;

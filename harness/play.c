@@ -125,7 +125,7 @@ bool play_step(struct play *play, uint32_t index, FILE *out)
         session_apply(&play->session, index, out);
         break;
     }
-    return !live_finding(play) && !play->finding->found;
+    return !live_finding(play) && !play->finding->found && !play->session.refused;
 }
 
 void play_end(struct play *play)

@@ -149,6 +149,18 @@ static enum pc_store_status close_db(struct session *session)
     return st;
 }
 
+/* The store answers an error instead of a state: legal, if typed, where a sync has lied. */
+static void refusal(struct session *session, enum pc_store_status st, const char *what,
+                    const char *detail)
+{
+    bool lied = session->lied || session_first_lie(session) != SIZE_MAX;
+
+    if (lied && (st == PC_STORE_CORRUPT || st == PC_STORE_DATA_LOSS))
+        session->refused = true;
+    else
+        violate(session, RULE_OPEN, what, detail);
+}
+
 /* Opens, again when a fault was in the way; then everything acknowledged must be there. */
 static void open_live(struct session *session)
 {
@@ -161,14 +173,12 @@ static void open_live(struct session *session)
     }
     session->error = error;
     if (st) {
-        bool lied = session_first_lie(session) != SIZE_MAX;
-
-        if (!lied || (st != PC_STORE_CORRUPT && st != PC_STORE_DATA_LOSS))
-            violate(session, RULE_OPEN, "open fails", error.text);
+        refusal(session, st, "open fails", error.text);
         return;
     }
-    if (judge_scan(session->store, session->db, NULL, &session->seen, &error)) {
-        violate(session, RULE_OPEN, "the store opens and cannot be read", error.text);
+    st = judge_scan(session->store, session->db, NULL, &session->seen, &error);
+    if (st) {
+        refusal(session, st, "the store opens and cannot be read", error.text);
         return;
     }
     if (session->epoch > 0 && session->opened == SIZE_MAX)
@@ -184,7 +194,7 @@ static void open_live(struct session *session)
 
 static bool ensure_open(struct session *session)
 {
-    if (session->db == NULL && session->verdict.rule == RULE_NONE)
+    if (session->db == NULL && session->verdict.rule == RULE_NONE && !session->refused)
         open_live(session);
     return session->db != NULL;
 }
@@ -543,6 +553,7 @@ void session_recover(struct session *session, struct pc_image *image, size_t k)
         session->before_trust = trust;
         session->model = swap;
     }
+    session->lied |= session_first_lie(session) < k;
     session->below = session->disk;
     session->image = image;
     session->disk = pc_disk_boot(image);
@@ -552,7 +563,7 @@ void session_recover(struct session *session, struct pc_image *image, size_t k)
     pc_disk_mark(session->disk, session->op);
     open_live(session);
     session->opened = now(session);
-    if (session->db == NULL || session->verdict.rule != RULE_NONE)
+    if (session->db == NULL || session->refused || session->verdict.rule != RULE_NONE)
         return;
     model_judge(&session->before, session->before_at, kill, session->before_trust, &session->seen,
                 &verdict);

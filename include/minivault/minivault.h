@@ -10,9 +10,10 @@
  * promises a floor: every write with a sequence number up to it survives loss of power.
  *
  * Errors. Every call that can fail answers an enum vault_status; outputs are set only on VAULT_OK.
- * vault_last_error() adds file, offset and errno. After a failed write or sync of the log or the
- * manifest the handle is *failed*: writes answer the first failure until the store is closed and
- * opened again; reads go on. No sync is retried.
+ * vault_last_error() adds file, offset and errno. After a failed write or sync of the log, the
+ * manifest or a table the handle is *failed*, VAULT_NO_SPACE included: writes answer the first
+ * failure until the store is closed and opened again; reads go on. No sync is retried. A write that
+ * failed may be there after the next open. VAULT_NO_MEMORY fails one call, and nothing was written.
  *
  * Thread safety. A handle may be used by many threads at once; iterators, snapshots and batches by
  * one at a time each. vault_close needs all iterators freed and snapshots released. */
@@ -102,7 +103,7 @@ struct vault_batch;
 enum vault_status vault_open(const char *path, const struct vault_options *options,
                              struct vault **vault, struct vault_error *error);
 
-/* Syncs the log, waits for background work, frees the handle (always, also on failure). VAULT_OK
+/* Syncs the log, ends background work, frees the handle (always, also on failure). VAULT_OK
  * promises that every acknowledged write survives loss of power. NULL is accepted. */
 enum vault_status vault_close(struct vault *vault);
 
