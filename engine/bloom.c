@@ -5,8 +5,8 @@
  * key instead of 0.8 %) and saves all cache misses but one.
  *
  * F1  The hash is part of the file format: it is spelled out in FORMAT.md and must not change
- * without a new format version. It reads bytes, never words in the machine's order. F2  Every key
- * added to a table is in its filter; a key is hashed when it is added (K17). */
+ *     without a new format version. It reads bytes, never words in the machine's order.
+ * F2  Every key added to a table is in its filter; a key is hashed when it is added (K17). */
 #include "bloom.h"
 
 uint64_t bloom_hash(struct bytes key)

@@ -12,10 +12,10 @@
  *     snapshot sees everything that is in a table.
  * C3  Outputs are never split between two versions of one user key (V2).
  * C4  A delete is dropped only if no older version can be below: none kept in this compaction, and
- * no table of any deeper level covers the key (K20, K24). C5  A failure of an input ends the
- * compaction and nothing is dropped (K27). C6  Inputs are removed from the version by one durable
- * edit together with the outputs that replace them (K12); their files go when no reader holds them
- * (L1). */
+ *     no table of any deeper level covers the key (K20, K24).
+ * C5  A failure of an input ends the compaction and nothing is dropped (K27).
+ * C6  Inputs are removed from the version by one durable edit together with the outputs that
+ *     replace them (K12); their files go when no reader holds them (L1). */
 #include "merging.h"
 #include "core.h"
 

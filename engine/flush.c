@@ -1,15 +1,16 @@
 /* flush.c: a full memtable becomes a level-0 table; the maintenance job.
  *
  * J1  The order of a flush: table written and synced (S1), directory synced, manifest edit written
- * and synced (M3), version installed, log removed (K06). After each step a crash loses nothing:
- * until the edit is durable the log is there, and recovery reads it. J2  A flush that fails leaves
- * the memtable and its log where they are (K34). Want of memory may be tried again; any other
- * failure makes the handle refuse writes, reads go on. J3  One maintainer at a time: the thread of
- * the handle, or with VAULT_INLINE whoever holds `writing`. Only the maintainer commits to the
- * manifest and installs versions. J4  State changes happen under `lock`, the wake-up after them and
- * under it, and waiters look again (K41). J5  A rotation syncs and closes the old log before the
- * memtable is handed over (W2), under `writing`, so no writer can hold a memtable that is being
- * flushed (K42). */
+ *     and synced (M3), version installed, log removed (K06). After each step a crash loses nothing:
+ *     until the edit is durable the log is there, and recovery reads it.
+ * J2  A flush that fails leaves the memtable and its log where they are (K34). Want of memory may
+ *     be tried again; any other failure makes the handle refuse writes, reads go on.
+ * J3  One maintainer at a time: the thread of the handle, or with VAULT_INLINE whoever holds
+ *     `writing`. Only the maintainer commits to the manifest and installs versions.
+ * J4  State changes happen under `lock`, the wake-up after them and under it, and waiters look
+ *     again (K41).
+ * J5  A rotation syncs and closes the old log before the memtable is handed over (W2), under
+ *     `writing`, so no writer can hold a memtable that is being flushed (K42). */
 #include "core.h"
 
 struct sst_options core_sst_options(const struct vault *v)

@@ -6,8 +6,8 @@
  *
  * I1  Forward, the inner cursor stands on the entry shown; key and value are its views.
  * I2  Backward, a key's newest visible version is known only after passing all of them, so the
- * inner cursor stands before all entries of the key shown, and key and value are copies. I3  A
- * failure of the inner cursor is kept and never taken for the end (K49). */
+ *     inner cursor stands before all entries of the key shown, and key and value are copies.
+ * I3  A failure of the inner cursor is kept and never taken for the end (K49). */
 #include "merging.h"
 #include "core.h"
 

@@ -1,25 +1,25 @@
 /* manifest.c: MANIFEST and CURRENT.
  *
  * M1  A handle never appends to a manifest it did not begin: the first edit after an open begins a
- * new one. What was read of the old one may be in the page cache only (a failed sync may have
- * dropped it), and behind a torn tail an appended edit would not be found. Why not sync the old one
- * and go on: after a failed sync the next one succeeds without the dropped pages. M2  A new
- * manifest holds one record, a snapshot; it is synced, then CURRENT.tmp is written and synced
- *     (K09), then the directory is synced, so that all three names are durable, tables included;
- * then the rename; then the directory is synced again (K10). Only then is the old manifest removed.
- *     So whichever CURRENT a crash leaves, what it names is there and whole.
+ *     new one. What was read of the old one may be in the page cache only (a failed sync may have
+ *     dropped it), and behind a torn tail an appended edit would not be found. Why not sync the old
+ *     one and go on: after a failed sync the next one succeeds without the dropped pages.
+ * M2  A new manifest holds one record, a snapshot; it is synced, then CURRENT.tmp is written and
+ *     synced (K09), then the directory is synced, so that all three names are durable, tables
+ *     included; then the rename; then the directory is synced again (K10). Only then is the old
+ *     manifest removed. So whichever CURRENT a crash leaves, what it names is there and whole.
  * M3  Otherwise an edit is one record (K12), appended after the directory is synced if it names new
  *     tables (K11), and synced before anything is done that relies on it.
  * M4  After a failure in here the manifest stays failed; neither its edit is installed nor anything
  *     removed, new tables included, since the edit may have reached the disk (K13, K36). Want of
- * memory is found out before anything is written, and is no such failure. M5  CURRENT says how long
- * the manifest was when it was named; records carry claims (R4); a clean close adds one; log
- * headers carry one. If the good part of a manifest ends before any of these, that is damage and
- * not a torn tail. M6  An open that finds nothing but live files needs no new manifest: had the
- * last switch or edit not been synced, the old manifest, log or input table would still be there,
- * since they are removed after that sync. (A trivial move leaves nothing behind; it may come
- * undone, which changes no content.) An open that finds more begins a new one before it removes
- * anything. */
+ *     memory is found out before anything is written, and is no such failure.
+ * M5  CURRENT says how long the manifest was when it was named; records carry claims (R4); a clean
+ *     close adds one; log headers carry one. If the good part of a manifest ends before any of
+ *     these, that is damage and not a torn tail.
+ * M6  An open that finds nothing but live files needs no new manifest: had the last switch or edit
+ *     not been synced, the old manifest, log or input table would still be there, since they are
+ *     removed after that sync. (A trivial move leaves nothing behind; it may come undone, which
+ *     changes no content.) An open that finds more begins a new one before it removes anything. */
 #include "manifest.h"
 
 void manifest_init(struct manifest *m, struct env *env, struct tables *tables, uint64_t size_max)

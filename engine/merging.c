@@ -4,8 +4,9 @@
  * children hold the same entry, since sequence numbers are unique.
  *
  * G1  Going forward, every other child stands on its first entry after the one shown; going back,
- * on its last entry before it. A change of direction repositions all of them (K48). G2  A child
- * that fails makes the merge fail: it must not look like a child that has ended (K27, K49).
+ *     on its last entry before it. A change of direction repositions all of them (K48).
+ * G2  A child that fails makes the merge fail: it must not look like a child that has ended (K27,
+ *     K49).
  *
  * Children are few (memtables, level-0 tables, one per level), so the best is found by comparing
  * all. `rival` remembers the second best: as long as the moved child stays ahead of it, one

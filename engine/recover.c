@@ -9,14 +9,17 @@
  * Y3  A log must begin where the one before it ended: same number, at least the synced length, next
  *     sequence number. If not, something that had been synced is gone: VAULT_DATA_LOSS, never a
  *     hole (K03). On an honest disk this cannot happen, since a log is synced before the next one
- * is created (W2). The same is asked of the manifest (M5). Y4  Without CURRENT the directory is a
- * new database only if the very first open was cut short: that leaves LOCK, MANIFEST-000001 and
- * CURRENT.tmp at most, since logs and tables come after CURRENT is durable, and so do manifests
- * with other numbers. Anything else means CURRENT was lost (K40). Y5  Whatever crash happens in
- * here, the next open finds either the old CURRENT with all it names (nothing has been removed), or
- * the new one with all it names (M2). Y6  Files that nothing refers to are removed last, once the
- * manifest that ignores them is durable; and the number counter is moved past everything seen,
- * theirs included (K39, V3). */
+ *     is created (W2). The same is asked of the manifest (M5).
+ * Y4  Without CURRENT the directory is a new database only if the very first open was cut short:
+ *     that leaves LOCK, MANIFEST-000001 and CURRENT.tmp at most, since logs and tables come after
+ *     CURRENT is durable, and so do manifests with other numbers. Anything else means CURRENT was
+ *     lost (K40).
+ * Y5  Whatever crash happens in here, the next open finds either the old CURRENT with all it names
+ *     (nothing has been removed), or the new one with all it names (M2).
+ * Y6  Files that nothing refers to are removed last, once the manifest that ignores them is
+ *     durable; and the number counter is moved past everything seen, theirs included (K39, V3).
+ * Y7  Names that could be read are not durable for that: an open whose directory sync failed has
+ *     left CURRENT in the cache. The directory is synced before anything is built on them. */
 #include "core.h"
 
 struct recovery {
@@ -292,9 +295,10 @@ static enum vault_status create(struct recovery *r)
 static enum vault_status load(struct recovery *r)
 {
     struct vault *v = r->v;
-    enum vault_status st = VAULT_OK;
+    enum vault_status st = os_sync_dir(&v->env); /* Y7 */
 
-    st = check_tables(r);
+    if (!st)
+        st = check_tables(r);
     if (st)
         return st;
     r->last_seq = v->manifest.last_seq;

@@ -9,9 +9,10 @@
  *
  * S1  A finished table is synced before sst_finish returns (K14).
  * S2  Every block is verified each time it is read from the file, by whoever reads it (K15). Blocks
- * in the cache were verified when they went in. S3  Offsets and lengths from the disk are checked
- * against the size in the manifest before memory is asked for or bytes are read. S4  Reading takes
- * no more than needed: footer, then filter and index in one piece, then blocks. */
+ *     in the cache were verified when they went in.
+ * S3  Offsets and lengths from the disk are checked against the size in the manifest before memory
+ *     is asked for or bytes are read.
+ * S4  Reading takes no more than needed: footer, then filter and index in one piece, then blocks. */
 #include "sst.h"
 
 #define WRITE_CHUNK ((size_t)256 << 10)

@@ -3,7 +3,7 @@
  * L1  A file is unlinked only when a durable manifest edit has dropped it (table_obsolete) and no
  *     version, and so no reader, refers to it any more (K23, K45).
  * L2  An unlink that fails leaves an orphan; the next open removes it. It is no failure of the
- * store.
+ *     store.
  *
  * Opening happens under the lock: two threads never open one table twice. */
 #include "table.h"

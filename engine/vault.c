@@ -7,8 +7,8 @@
  * P1  A write is acknowledged only after its record was handed to the kernel, and with `sync` only
  *     after the log was synced (K30).
  * P2  A write whose record or sync failed is neither acknowledged nor inserted; the handle keeps
- * the failure and refuses all further writes (D5). It may still come back after a reopen: its bytes
- *     may have reached the disk.
+ *     the failure and refuses all further writes (D5). It may still come back after a reopen: its
+ *     bytes may have reached the disk.
  * P3  durable_seq moves only after a sync that succeeded, to what was written before it; or when a
  *     flush or recovery has made a table durable.
  * P4  A batch becomes visible by one change of last_seq (K51). A view takes its references and its

@@ -1,11 +1,11 @@
 /* version.c: sets of tables.
  *
  * V1  Level 0 is ordered by file number, whatever order the manifest or a directory lists it in
- * (K18). A larger number means newer data: flushes are one after the other. V2  Below level 0
- * tables are disjoint in user keys and ordered. All entries of one user key within a level are in
- * one table (C3 in compact.c). V3  Numbers are never used twice while the database exists: the
- * counter only grows, is in every manifest edit, and is moved past every number seen in the
- * directory at open (K28, K39).
+ *     (K18). A larger number means newer data: flushes are one after the other.
+ * V2  Below level 0 tables are disjoint in user keys and ordered. All entries of one user key
+ *     within a level are in one table (C3 in compact.c).
+ * V3  Numbers are never used twice while the database exists: the counter only grows, is in every
+ *     manifest edit, and is moved past every number seen in the directory at open (K28, K39).
  *
  * A get looks at level 0 from newest to oldest, then at one table per level, and stops at the first
  * entry of the key, be it a delete (K22). */

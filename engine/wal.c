@@ -6,8 +6,9 @@
  *     never outlives an earlier one (K07). The next log's header says how far that was.
  * W3  The first failure of a log is its answer from then on (R2).
  * W4  A record is one write of the user. Its operations are checked as a whole before any is
- * applied (K38). W5  A log is never appended to by a handle that did not create it: what recovery
- * read of it may be in the page cache only. Numbers are never used twice (K04).
+ *     applied (K38).
+ * W5  A log is never appended to by a handle that did not create it: what recovery read of it may
+ *     be in the page cache only. Numbers are never used twice (K04).
  *
  * The closing claim is written after the sync and is not synced itself. It costs one write; it
  * makes later damage to the last synced group visible. On an honest disk nothing depends on it

@@ -263,6 +263,10 @@ bool pc_image_count(struct pc_image *image, size_t limit, mpz_t count)
             add(open, i);
     mpz_init(result);
     ok = count_set(image->counter, open, result);
+    if (!ok) { /* the room may be taken by what earlier counts remembered */
+        counter_clear(image->counter);
+        ok = count_set(image->counter, open, result);
+    }
     if (ok)
         mpz_set(count, result);
     mpz_clear(result);

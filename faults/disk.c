@@ -194,7 +194,7 @@ bool pc_disk_is_frontier(const struct pc_disk *disk, size_t k)
     case PC_CALL_MSYNC:
         return !(next->flags & PC_CALL_LIED);
     default:
-        return (next->flags & PC_CALL_DSYNC) != 0;
+        return (next->flags & (PC_CALL_DSYNC | PC_CALL_LIED)) == PC_CALL_DSYNC;
     }
 }
 
@@ -667,8 +667,8 @@ ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf
     return (ssize_t)done;
 }
 
-static int force_range(struct pc_disk *disk, struct inode *inode, uint64_t offset, size_t len,
-                       uint32_t call);
+static void force_range(struct pc_disk *disk, struct inode *inode, uint64_t offset, size_t len,
+                        uint32_t call);
 
 ssize_t disk_write(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *buf, size_t len,
                    bool dsync)
@@ -680,16 +680,19 @@ ssize_t disk_write(struct pc_disk *disk, uint32_t ino, uint64_t offset, const vo
                            .length = len,
                            .done = len,
                            .flags = dsync ? PC_CALL_DSYNC : 0};
-    struct pc_fault *fault = fault_ask(disk, PC_CALL_WRITE, inode->path);
+    struct pc_fault *fault;
     uint32_t index;
 
     if (inode->kind == DISK_DIRECTORY)
         return -EISDIR;
     if (offset > FILE_SIZE_MAX || len > FILE_SIZE_MAX - offset)
         return -EFBIG;
+    fault = fault_ask(disk, PC_CALL_WRITE, inode->path);
     if (fault && fault->kind == PC_FAULT_SHORT && len > 1) {
         call.done = len / 2;
         call.flags |= PC_CALL_SHORT;
+    } else if (fault && fault->kind == PC_FAULT_LOSTSYNC && dsync) {
+        call.flags |= PC_CALL_LIED;
     } else if (fault && fault->kind != PC_FAULT_SHORT && fault->kind != PC_FAULT_LOSTSYNC) {
         call.done = 0;
         call.flags |= PC_CALL_FAILED;
@@ -700,7 +703,7 @@ ssize_t disk_write(struct pc_disk *disk, uint32_t ino, uint64_t offset, const vo
     index = disk_call(disk, &call);
     if (call.done)
         crack_write(disk, inode, offset, buf, (size_t)call.done);
-    if (dsync)
+    if (dsync && !(call.flags & PC_CALL_LIED))
         force_range(disk, inode, offset, (size_t)call.done, index);
     return (ssize_t)call.done;
 }
@@ -835,9 +838,23 @@ static void force_all(struct pc_disk *disk, uint32_t call)
             disk->inodes[i]->pending_count = 0;
 }
 
-/* A failed sync drops the dirty pages: of each unit the newest unforced data is gone, older ones
- * stay possible and are never forced. Sizes and mappings count as written. */
-static void drop_pages(struct pc_disk *disk, struct inode *inode, uint32_t call)
+/* The data of one node: what is the newest of its unit and not durable is lost. */
+static void drop_data(struct pc_disk *disk, struct inode *inode, uint32_t index, uint32_t call)
+{
+    struct log *log = &disk->log;
+    const struct node *node = &log->nodes[index];
+
+    for (uint32_t e = node->first_effect; e < node->first_effect + node->effects; e++)
+        if (log->effects[e].kind == PC_ITEM_DATA && node->forced_at == NEVER &&
+            unit_slot(disk, inode, log->effects[e].unit)->last == e)
+            log_void(log, e, call);
+}
+
+/* A failed sync drops the dirty pages of [from, to): of each unit the newest unforced data is gone,
+ * older ones stay possible and are never forced. Sizes and mappings count as written, but in steps
+ * models, where nothing is written apart. */
+static void drop_pages(struct pc_disk *disk, struct inode *inode, uint64_t from, uint64_t to,
+                       uint32_t call)
 {
     struct log *log = &disk->log;
     uint32_t kept = 0;
@@ -846,26 +863,28 @@ static void drop_pages(struct pc_disk *disk, struct inode *inode, uint32_t call)
         return;
     for (uint32_t i = 0; i < inode->pending_count; i++) {
         struct pending pending = inode->pending[i];
-        const struct node *node = &log->nodes[pending.node];
-        const struct effect *effect = &log->effects[node->first_effect];
+        const struct effect *effect = &log->effects[log->nodes[pending.node].first_effect];
+        uint64_t size = effect->kind == PC_ITEM_MAP ? disk->config.block : disk->config.unit;
+        uint64_t at = effect->unit * size;
+        bool place = effect->kind == PC_ITEM_DATA || effect->kind == PC_ITEM_MAP;
 
-        if (pending.what != PEND_CONTENT) {
+        if (pending.what != PEND_CONTENT ||
+            (place ? at >= to || at + size <= from : to != UINT64_MAX)) {
             inode->pending[kept++] = pending;
-        } else if (effect->kind == PC_ITEM_DATA) {
-            uint32_t last = unit_slot(disk, inode, effect->unit)->last;
-
-            if (node->forced_at == NEVER && log->effects[last].node == pending.node)
-                log_void(log, pending.node, call);
-        } else if (!disk->rules->steps) {
-            log_force(log, pending.node, call, true);
+            continue;
         }
+        drop_data(disk, inode, pending.node, call);
+        if (effect->kind != PC_ITEM_DATA && !disk->rules->steps)
+            log_force(log, pending.node, call, true);
     }
     inode->pending_count = kept;
 }
 
+/* fsync, fdatasync and sync (no inode), and msync, which has a range. */
 static int sync_call(struct pc_disk *disk, struct inode *inode, struct pc_call *call)
 {
     struct pc_fault *fault = fault_ask(disk, call->kind, call->path);
+    bool range = call->kind == PC_CALL_MSYNC;
     uint32_t index;
 
     if (fault && fault->kind == PC_FAULT_LOSTSYNC) {
@@ -877,12 +896,15 @@ static int sync_call(struct pc_disk *disk, struct inode *inode, struct pc_call *
         call->flags |= PC_CALL_FAILED;
         index = disk_call(disk, call);
         if (inode && fault->kind == PC_FAULT_EIO)
-            drop_pages(disk, inode, index);
+            drop_pages(disk, inode, range ? call->offset : 0,
+                       range ? call->offset + call->length : UINT64_MAX, index);
         return fault->kind == PC_FAULT_EIO ? -EIO
                                            : (fault->kind == PC_FAULT_ENOSPC ? -ENOSPC : -EINTR);
     }
     index = disk_call(disk, call);
-    if (disk->rules->steps || inode == NULL)
+    if (range)
+        force_range(disk, inode, call->offset, (size_t)call->length, index);
+    else if (disk->rules->steps || inode == NULL)
         force_all(disk, index);
     else
         force_inode(disk, inode, index, call->kind == PC_CALL_FDATASYNC);
@@ -926,18 +948,18 @@ static uint64_t size_below(struct pc_disk *disk, const struct inode *inode)
 }
 
 /* The units of a range, what maps them, and the size change by which the file came to cover it. */
-static int force_range(struct pc_disk *disk, struct inode *inode, uint64_t offset, size_t len,
-                       uint32_t call)
+static void force_range(struct pc_disk *disk, struct inode *inode, uint64_t offset, size_t len,
+                        uint32_t call)
 {
     struct log *log = &disk->log;
     uint64_t end = offset + len;
     uint32_t size = NONE;
 
     if (len == 0)
-        return 0;
+        return;
     if (disk->rules->steps) {
         force_all(disk, call);
-        return 0;
+        return;
     }
     for (uint64_t at = offset; at < end; at = (at / disk->config.unit + 1) * disk->config.unit) {
         const struct unit *unit = unit_slot(disk, inode, (uint32_t)(at / disk->config.unit));
@@ -959,7 +981,6 @@ static int force_range(struct pc_disk *disk, struct inode *inode, uint64_t offse
     }
     if (size != NONE)
         log_force(log, log->effects[size].node, call, false);
-    return 0;
 }
 
 int disk_msync(struct pc_disk *disk, uint32_t ino, uint64_t offset, size_t len)
@@ -967,13 +988,8 @@ int disk_msync(struct pc_disk *disk, uint32_t ino, uint64_t offset, size_t len)
     struct inode *inode = disk_inode(disk, ino);
     struct pc_call call = {
         .kind = PC_CALL_MSYNC, .path = inode->path, .offset = offset, .length = len};
-    uint32_t index;
-    int err = disk_refused(disk, &call);
 
-    if (err)
-        return err;
-    index = disk_call(disk, &call);
-    return force_range(disk, inode, offset, len, index);
+    return sync_call(disk, inode, &call);
 }
 
 void disk_hold(struct pc_disk *disk, uint32_t ino)

@@ -444,13 +444,12 @@ static const struct block *base_unit(const struct pc_image *image, uint32_t ino,
     return base && index < base->unit_count ? base->units[index] : NULL;
 }
 
-/* Was data of this block dropped by a failed sync, so that the block was mapped without it? */
-static bool dropped(const struct pc_image *image, const struct inode *inode, uint32_t index)
+/* Was data of this unit dropped by a failed sync, so that a new block was mapped without it? */
+static bool dropped(const struct pc_image *image, uint32_t e, uint32_t incarnation)
 {
-    uint32_t e = inode && index < inode->unit_room ? inode->units[index].last : NONE;
-
     for (; e != NONE; e = effect_at(image, e)->prev)
-        if (effect_at(image, e)->voided_at < image->k)
+        if (effect_at(image, e)->voided_at < image->k &&
+            effect_at(image, e)->incarnation == incarnation)
             return true;
     return false;
 }
@@ -512,12 +511,12 @@ const struct block *image_unit(struct pc_image *image, uint32_t ino, uint32_t in
     if (journal) {
         if (!mapping(image, ino, (uint32_t)(start / image->disk->config.block), &incarnation))
             return NULL;
-        undefined = dropped(image, inode, index);
     }
     if (inode) {
         uint32_t last = index < inode->unit_room ? inode->units[index].last : NONE;
 
         e = pick(image, (struct walk){last, inode->last_order, start, incarnation});
+        undefined |= e == NONE && incarnation != 0 && dropped(image, last, incarnation);
     }
     if (e == NONE)
         content = journal && incarnation != 0 ? NULL : base_unit(image, ino, index);

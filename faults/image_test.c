@@ -592,7 +592,7 @@ static size_t trace_check(uint64_t seed)
 static void random_traces(void **state)
 {
     const char *first = getenv("IMAGE_TEST_SEED");
-    uint64_t from = first ? strtoull(first, NULL, 10) : 1, to = first ? from : 200;
+    uint64_t from = first ? strtoull(first, NULL, 10) : 1, to = first ? from : 150;
     size_t points = 0;
 
     for (uint64_t seed = from; seed <= to; seed++)
@@ -716,7 +716,7 @@ static size_t boots_check(uint64_t seed)
 static void random_boots(void **state)
 {
     const char *first = getenv("IMAGE_TEST_BOOT");
-    uint64_t from = first ? strtoull(first, NULL, 10) : 1, to = first ? from : 600;
+    uint64_t from = first ? strtoull(first, NULL, 10) : 1, to = first ? from : 400;
     size_t points = 0;
 
     for (uint64_t seed = from; seed <= to; seed++)

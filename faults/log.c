@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #include "base/check.h"
 #include "base/rng.h"
 
@@ -87,6 +89,8 @@ uint32_t log_effect(struct log *log, const struct effect *effect)
     log->nodes[copy->node].effects++;
     log_mix(log, (uint64_t)effect->kind << 56 ^ (uint64_t)effect->ino << 24 ^ effect->unit);
     log_mix(log, effect->size ^ (effect->content ? effect->content->hash : 0));
+    if (effect->kind == PC_ITEM_NAME)
+        log_mix(log, XXH3_64bits(effect->path, strlen(effect->path)));
     return log->effect_count++;
 }
 
@@ -131,19 +135,15 @@ void log_force(struct log *log, uint32_t node, uint32_t at, bool waive_data)
     }
 }
 
-void log_void(struct log *log, uint32_t node, uint32_t at)
+void log_void(struct log *log, uint32_t effect, uint32_t at)
 {
-    struct node *dropped = &log->nodes[node];
-    uint32_t i;
+    struct effect *dropped = &log->effects[effect];
 
-    for (i = 0; i < dropped->effects; i++) {
-        struct effect *effect = &log->effects[dropped->first_effect + i];
-
-        if (effect->kind == PC_ITEM_DATA && effect->voided_at == NEVER)
-            effect->voided_at = at;
-    }
-    log_mix(log, (uint64_t)at << 32 ^ node ^ 0x8000000000000000u);
+    if (dropped->voided_at != NEVER)
+        return;
+    dropped->voided_at = at;
+    log_mix(log, (uint64_t)at << 32 ^ effect ^ 0x8000000000000000u);
     /* Only a node that is nothing but the dropped data leaves the order (see image.c). */
-    if (dropped->effects == 1)
-        dropped->voided_at = at;
+    if (log->nodes[dropped->node].effects == 1)
+        log->nodes[dropped->node].voided_at = at;
 }

@@ -86,8 +86,8 @@ uint32_t log_effect(struct log *log, const struct effect *effect);
 void log_edge(struct log *log, uint32_t before);
 /* Call `at` forces `node` and all that it needs; with `waive_data` not the data that it needs. */
 void log_force(struct log *log, uint32_t node, uint32_t at, bool waive_data);
-/* The pages of a data node were dropped by the failed sync `at`. */
-void log_void(struct log *log, uint32_t node, uint32_t at);
+/* The page of a data effect was dropped by the failed sync `at`. */
+void log_void(struct log *log, uint32_t effect, uint32_t at);
 void log_mix(struct log *log, uint64_t value);
 
 #endif

@@ -439,6 +439,23 @@ static void crack_rename(struct pc_disk *disk, struct inode *from, struct entry 
         disk_pend(disk, victim, PEND_NAME);
 }
 
+/* Below a directory that moved the paths are new. */
+static void move_paths(struct pc_disk *disk, const struct inode *dir)
+{
+    for (uint32_t i = 0; i < disk->inode_count; i++) {
+        struct inode *child = disk->inodes[i];
+        const char *name;
+
+        if (child == NULL || child == dir || !child->named || child->parent != dir->ino)
+            continue;
+        name = strrchr(child->path, '/');
+        child->path = disk_join(disk, dir, name ? name + 1 : child->path,
+                                strlen(name ? name + 1 : child->path));
+        if (child->kind == DISK_DIRECTORY)
+            move_paths(disk, child);
+    }
+}
+
 int disk_rename(struct pc_disk *disk, uint32_t dir, const char *name, size_t len, uint32_t to_dir,
                 const char *to_name, size_t to_len)
 {
@@ -477,6 +494,8 @@ int disk_rename(struct pc_disk *disk, uint32_t dir, const char *name, size_t len
     crack_rename(disk, from, source, to, target, moved, victim);
     moved->path = call.to;
     moved->parent = to_dir;
+    if (moved->kind == DISK_DIRECTORY)
+        move_paths(disk, moved);
     return 0;
 }
 

@@ -9,6 +9,8 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HEAP_MALLOC 1
+#elif defined(__has_feature) /* clang */
+#define HEAP_MALLOC __has_feature(address_sanitizer)
 #else
 #define HEAP_MALLOC 0
 #endif

@@ -521,7 +521,8 @@ static uint32_t outliers(const struct judging *judging, uint32_t best, char *out
         }
         if (agrees(version, entry))
             continue;
-        if (unit == 0 && version)
+        /* Older than it should be: the unit that is missing is the odd one. */
+        if (version && unit < version->unit)
             unit = version->unit;
         common = common == UINT32_MAX || common == unit ? unit : 0;
         if (++shown > 3)
@@ -538,6 +539,50 @@ static uint32_t outliers(const struct judging *judging, uint32_t best, char *out
     return common == UINT32_MAX ? 0 : common;
 }
 
+/* Is some of this unit to be seen, and some not? Keys that tell nothing do not count: where it
+ * changed nothing, and where a later unit of the cut lies above it. */
+static bool in_part(const struct judging *judging, uint32_t number, uint32_t best)
+{
+    bool there = false, missing = false;
+
+    for (uint32_t i = 0; i < judging->model->line_count; i++) {
+        const struct line *line = &judging->model->lines[i];
+        const struct seen_entry *entry = seen_find(judging->seen, line->key);
+        const struct version *older = NULL, *here = NULL, *above = NULL;
+
+        for (uint32_t v = 0; v < line->count; v++) {
+            const struct version *version = &line->versions[v];
+
+            if (excluded(judging, version->unit) && version->unit != number)
+                continue;
+            if (version->unit < number)
+                older = version;
+            else if (version->unit == number)
+                here = version;
+            else if (version->unit <= best)
+                above = version;
+        }
+        if (here == NULL || (above && agrees(above, entry)))
+            continue;
+        missing |= !agrees(here, entry);
+        there |= agrees(here, entry) && !agrees(older, entry);
+    }
+    return there && missing;
+}
+
+/* Does a cut below the floor explain the state, with any of the optional units? */
+static bool below_floor(struct judging *judging, uint32_t *cut)
+{
+    uint32_t best;
+    bool found = false;
+
+    for (judging->mask = 0; !found && judging->mask >> judging->optional_count == 0;
+         judging->mask++)
+        found = sweep_all(judging, 0, cut, &best);
+    judging->mask = 0;
+    return found;
+}
+
 static void diagnose(struct judging *judging, struct verdict *verdict)
 {
     struct model *model = judging->model;
@@ -546,7 +591,7 @@ static void diagnose(struct judging *judging, struct verdict *verdict)
 
     if (alien(judging, verdict))
         return;
-    if (sweep_all(judging, 0, &cut, &best)) {
+    if (below_floor(judging, &cut)) {
         const struct unit *lost = &model->units[cut + 1];
 
         verdict->rule = RULE_BELOW_FLOOR;
@@ -566,8 +611,9 @@ static void diagnose(struct judging *judging, struct verdict *verdict)
             cut, judging->floor, lost->op);
         return;
     }
+    sweep_all(judging, 0, &cut, &best);
     unit = outliers(judging, best, keys, sizeof keys);
-    if (unit && model->units[unit].writes > 1) {
+    if (unit && in_part(judging, unit, best)) {
         verdict->rule = RULE_TORN_BATCH;
         snprintf(verdict->text, sizeof verdict->text, "the batch of op %u is there in part: %s",
                  model->units[unit].op, keys);
@@ -636,6 +682,28 @@ void model_judge(struct model *model, size_t at, bool kill, size_t trust, const 
     judge(&judging, verdict);
 }
 
+/* Settles the optional units about which all explanations of the state agree. The others were
+ * written over: what is read cannot tell, but a crash that loses the later units could. */
+static void resolve(struct judging *judging)
+{
+    uint32_t with = 0, without = 0, best, cut;
+
+    for (judging->mask = 0; judging->mask >> judging->optional_count == 0; judging->mask++)
+        if (sweep_all(judging, judging->floor, &cut, &best)) {
+            with |= judging->mask;
+            without |= ~judging->mask;
+        }
+    for (uint32_t o = 0; o < judging->optional_count; o++) {
+        struct unit *unit = &judging->model->units[judging->optional[o]];
+
+        if ((with & without) >> o & 1)
+            continue;
+        unit->resolved = true;
+        unit->resolved_at = judging->at;
+        unit->present = with >> o & 1;
+    }
+}
+
 void model_reopened(struct model *model, size_t at, const struct seen *seen,
                     struct verdict *verdict)
 {
@@ -644,17 +712,7 @@ void model_reopened(struct model *model, size_t at, const struct seen *seen,
     judging.ceiling = model->unit_count;
     judging.floor = model_acknowledged(model, at);
     judge(&judging, verdict);
-    for (uint32_t i = 1; i <= model->unit_count; i++) {
-        struct unit *unit = &model->units[i];
-
-        if (unit->status != UNIT_ERROR || unit->resolved)
-            continue;
-        unit->resolved = true;
-        unit->resolved_at = at;
-        unit->present = false;
-        for (uint32_t o = 0; o < judging.optional_count; o++)
-            if (judging.optional[o] == i && (judging.mask >> o & 1) && i <= verdict->cut)
-                unit->present = true;
-    }
+    if (judging.optional_count)
+        resolve(&judging);
     model->failed = false;
 }

@@ -42,8 +42,8 @@ struct session {
     uint64_t results;            /* a hash of every answer of the store */
     struct pc_store_error error; /* of the newest operation, when it answered one */
     uint32_t epoch, op;
-    bool lied;    /* a sync lied before a crash: typed errors are legal from then on */
-    bool refused; /* and the store answered one: nothing more can be done with it */
+    bool lied;          /* a sync lied before a crash: typed errors are legal from then on */
+    bool refused;       /* and the store answered one: nothing more can be done with it */
     bool crashed;       /* between OP_CRASH and OP_RECOVER */
     struct crash crash; /* what OP_CRASH asked for */
     size_t crash_at;

@@ -22,6 +22,7 @@ void tape_drive(struct tape *tape, enum tape_section section, enum tape_driver d
 {
     tape->lists[section].driver = driver;
     tape->lists[section].count = tape->lists[section].next = 0;
+    tape->lists[section].prefix = 0;
 }
 
 void tape_rewind(struct tape *tape, enum tape_section section)
@@ -64,7 +65,10 @@ bool tape_advance(struct tape *tape, enum tape_section section)
 {
     struct tape_list *list = &tape->lists[section];
 
-    /* What lay behind the last question of this leaf belongs to another branch. */
+    /* What lay behind the last question of this leaf belongs to another branch. A leaf that ended
+     * before it came to the choice that was changed for it is not of the same tree. */
+    if (list->next < list->prefix)
+        tape->diverged = true;
     list->count = list->next;
     while (list->count > 0) {
         struct tape_choice *last = &list->choices[list->count - 1];
@@ -72,10 +76,11 @@ bool tape_advance(struct tape *tape, enum tape_section section)
         if (last->value + 1 < last->n) {
             last->value++;
             list->next = 0;
+            list->prefix = list->count;
             return true;
         }
         list->count--;
     }
-    list->next = 0;
+    list->next = list->prefix = 0;
     return false;
 }

@@ -14,7 +14,7 @@
 enum tape_section { TAPE_CONFIG, TAPE_OPS, TAPE_FAULTS, TAPE_SCHEDULE, TAPE_CRASH, TAPE_SECTIONS };
 
 enum tape_driver {
-    TAPE_RANDOM, /* seed, section, anchor and the how-manieth use of the anchor decide */
+    TAPE_RANDOM, /* seed, section and anchor decide: an anchor asked again answers the same */
     TAPE_SEARCH, /* 0 first; tape_advance goes on to the next leaf */
     TAPE_FIXED   /* the recorded values, then 0 */
 };
@@ -28,6 +28,7 @@ struct tape_list {
     enum tape_driver driver;
     struct tape_choice *choices;
     size_t count, room, next;
+    size_t prefix; /* search: so many questions must come again in this run */
 };
 
 struct tape {

@@ -126,7 +126,7 @@ static const char *const fill_names[] = {
 
 static void print_write(FILE *out, const struct trace *trace, const struct trace_write *write)
 {
-    fputs(write->is_delete ? " delete " : " put ", out);
+    fputs(write->is_delete ? "delete " : "put ", out);
     values_print(out, trace->keys[write->key]);
     if (write->is_delete)
         return;
@@ -169,21 +169,14 @@ static void print_key(FILE *out, const struct trace *trace, uint16_t key)
 
 void trace_print_op(FILE *out, const struct trace *trace, const struct op *op)
 {
-    if (op->kind == OP_PUT || op->kind == OP_DELETE) {
-        char text[4096] = "";
-        FILE *buffer = fmemopen(text, sizeof text, "w");
-
-        must(buffer != NULL);
-        print_write(buffer, trace, &trace->writes[op->first_write]);
-        fclose(buffer);
-        fputs(text + 1, out);
-    } else {
+    if (op->kind == OP_PUT || op->kind == OP_DELETE)
+        print_write(out, trace, &trace->writes[op->first_write]);
+    else
         fputs(op_names[op->kind], out);
-    }
     switch (op->kind) {
     case OP_BATCH:
         for (uint32_t i = 0; i < op->writes; i++) {
-            fputs(i ? " ," : "", out);
+            fputs(i ? " , " : " ", out);
             print_write(out, trace, &trace->writes[op->first_write + i]);
         }
         break;
@@ -347,14 +340,16 @@ static bool parse_write(struct parse *parse, bool is_delete)
 
 static bool parse_batch(struct parse *parse)
 {
-    do {
+    for (uint32_t writes = 0; writes == 0 || accept(parse, ","); writes++) {
         bool is_delete = peek(parse, "delete");
 
+        if (writes == TRACE_BATCH_MAX)
+            return wrong(parse, "a batch has at most 64 writes");
         if (!accept(parse, "delete") && !accept(parse, "put"))
             return wrong(parse, "put or delete is expected");
         if (!parse_write(parse, is_delete))
             return false;
-    } while (accept(parse, ","));
+    }
     return true;
 }
 
@@ -372,6 +367,14 @@ static bool parse_slot(struct parse *parse, struct op *op)
     return true;
 }
 
+/* What stands right behind "file=". */
+static bool parse_file(struct parse *parse, char *file, size_t room)
+{
+    if (*parse->at == '\0' || *parse->at == ' ' || *parse->at == '\t')
+        return wrong(parse, "a file is expected");
+    return next_word(parse, file, room);
+}
+
 static bool parse_fault(struct parse *parse, struct op *op)
 {
     struct pc_fault fault = {.call = PC_CALL_WRITE, .file = "*", .nth = 1};
@@ -387,8 +390,8 @@ static bool parse_fault(struct parse *parse, struct op *op)
             if (!next_word(parse, word, sizeof word) || !pc_call_kind_from_name(word, &fault.call))
                 return wrong(parse, "a call is expected (powercut list calls)");
         } else if (accept(parse, "file=")) {
-            next_word(parse, word, sizeof word);
-            snprintf(fault.file, sizeof fault.file, "%.31s", word);
+            if (!parse_file(parse, fault.file, sizeof fault.file))
+                return false;
         } else if (accept(parse, "nth=")) {
             if (!number(parse, UINT32_MAX, &n))
                 return false;
@@ -408,8 +411,10 @@ static bool parse_fill(struct parse *parse, enum pc_fill *fill)
         *fill = PC_FILL_ZERO;
     else if (accept(parse, "noise"))
         *fill = PC_FILL_NOISE;
+    else if (accept(parse, "question"))
+        *fill = PC_FILL_QUESTION_MARK;
     else
-        return wrong(parse, "zeros or noise is expected");
+        return wrong(parse, "zeros, noise or question is expected");
     return true;
 }
 
@@ -432,7 +437,8 @@ static bool parse_crash(struct parse *parse, struct crash *crash)
                 return wrong(parse, "a call is expected (powercut list calls)");
             snprintf(crash->file, sizeof crash->file, "*");
         } else if (accept(parse, "file=")) {
-            next_word(parse, crash->file, sizeof crash->file);
+            if (!parse_file(parse, crash->file, sizeof crash->file))
+                return false;
             if (strcmp(crash->file, "/") == 0)
                 crash->file[0] = '\0';
         } else if (accept(parse, "nth=")) {

@@ -83,8 +83,9 @@ struct op {
     uint32_t line; /* of the file it came from; 0: generated */
 };
 
-#define TRACE_FAULTS 8
-#define TRACE_SLOTS  4
+#define TRACE_FAULTS    8
+#define TRACE_SLOTS     4
+#define TRACE_BATCH_MAX 64
 
 struct trace {
     struct pc_disk_config disk;

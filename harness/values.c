@@ -8,7 +8,7 @@
 
 void value_bytes(struct value value, uint8_t *out)
 {
-    char tag[16];
+    char tag[32];
     size_t n;
     struct rng rng = rng_seeded(value.seed);
 
@@ -54,6 +54,7 @@ size_t values_key(uint32_t set, uint32_t index, uint8_t *out)
     case 13:
         out[0] = 0xff;
         out[1] = (uint8_t)index;
+        out[2] = 0;
         return 1 + h % 2 + (index > 16);
     default:
         return (size_t)snprintf((char *)out, 64, "k%02u", (unsigned)index);
@@ -65,7 +66,7 @@ static int is_bare(struct bytes bytes)
     if (bytes.len == 0)
         return 0;
     for (size_t i = 0; i < bytes.len; i++)
-        if (!isalnum(bytes.data[i]) && !strchr("_.-/*", bytes.data[i]))
+        if (!isalnum(bytes.data[i]) && !strchr("_.-/", bytes.data[i]))
             return 0;
         else if (bytes.data[i] == '\0')
             return 0;

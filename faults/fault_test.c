@@ -1,0 +1,502 @@
+/* fault_test.c: when a fault fires, and what it leaves in the cache and on the disk. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "base/check.h"
+#include "inner.h"
+
+static const enum pc_model models[] = {PC_PREFIX, PC_POSIX, PC_POSIX_MIN, PC_EXT4_ORDERED};
+#define MODELS (sizeof models / sizeof models[0])
+
+static struct pc_disk *new_disk(enum pc_model model)
+{
+    struct pc_disk_config config = {.model = model, .unit = 4, .block = 4};
+
+    return pc_disk_new(&config);
+}
+
+/* A file that is durable with this content. */
+static uint32_t file(struct pc_disk *disk, const char *name, const char *text)
+{
+    uint32_t ino = 0;
+    size_t len = strlen(text);
+
+    assert_int_equal(disk_create(disk, DISK_ROOT, name, strlen(name), &ino), 0);
+    if (len)
+        assert_int_equal(disk_write(disk, ino, 0, text, len, false), len);
+    assert_int_equal(disk_sync_all(disk), 0);
+    return ino;
+}
+
+static int put(struct pc_disk *disk, uint32_t ino, uint64_t offset, const char *text)
+{
+    return (int)disk_write(disk, ino, offset, text, strlen(text), false);
+}
+
+static const char *content(struct pc_disk *disk, uint32_t ino)
+{
+    static char text[128];
+    ssize_t n = disk_read(disk, ino, 0, text, sizeof text - 1);
+
+    for (ssize_t i = 0; i < n; i++)
+        text[i] = (char)(text[i] ? text[i] : '.');
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+static struct pc_fault rule(enum pc_fault_kind kind, enum pc_call_kind call, const char *pattern,
+                            uint32_t nth)
+{
+    struct pc_fault fault = {.kind = kind, .call = call, .nth = nth};
+
+    snprintf(fault.file, sizeof fault.file, "%s", pattern);
+    return fault;
+}
+
+/* ---- every content of one file over all images at the end ---- */
+
+struct answers {
+    size_t given[64], sizes[64], depth, position;
+};
+
+static size_t choose(void *ctx, const struct pc_choice *choice)
+{
+    struct answers *answers = ctx;
+
+    must(answers->position < 64);
+    if (answers->position == answers->depth) {
+        answers->given[answers->depth] = 0;
+        answers->sizes[answers->depth++] = choice->n;
+    }
+    return answers->given[answers->position++];
+}
+
+static bool advance(struct answers *answers)
+{
+    answers->position = 0;
+    while (answers->depth > 0) {
+        if (++answers->given[answers->depth - 1] < answers->sizes[answers->depth - 1])
+            return true;
+        answers->depth--;
+    }
+    return false;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* "old1|old2|", sorted; "-" where the name is missing. */
+static const char *contents_at(struct pc_disk *disk, const char *name, size_t k)
+{
+    static char out[2048], found[64][32];
+    struct answers answers = {.depth = 0};
+    const struct pc_chooser chooser = {&answers, choose};
+    struct pc_image *image = pc_image_new(disk, k);
+    size_t n = 0;
+
+    do {
+        struct pc_disk *booted;
+        uint32_t ino;
+
+        pc_image_begin(image, &chooser, PC_FILL_QUESTION_MARK);
+        booted = pc_disk_boot(image);
+        must(n < 64);
+        snprintf(found[n++], 32, "%s",
+                 disk_lookup(booted, DISK_ROOT, name, strlen(name), &ino) ? "-"
+                                                                          : content(booted, ino));
+        pc_disk_free(booted);
+    } while (advance(&answers));
+    pc_image_free(image);
+    qsort(found, n, sizeof found[0], by_text);
+    out[0] = '\0';
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || strcmp(found[i], found[i - 1]) != 0)
+            sprintf(out + strlen(out), "%s|", found[i]);
+    return out;
+}
+
+static const char *contents(struct pc_disk *disk, const char *name)
+{
+    return contents_at(disk, name, pc_disk_call_count(disk));
+}
+
+/* ---- when a rule fires ---- */
+
+static void nth_of_its_kind(void **state)
+{
+    struct pc_disk *disk = new_disk(PC_POSIX);
+    struct pc_fault third = rule(PC_FAULT_EIO, PC_CALL_WRITE, "*.log", 3);
+    struct pc_fault second = rule(PC_FAULT_ENOSPC, PC_CALL_WRITE, "*", 2);
+    uint32_t a = file(disk, "a.log", ""), b = file(disk, "b.sst", "");
+
+    pc_disk_add_fault(disk, &third);
+    pc_disk_add_fault(disk, &second);
+    assert_int_equal(put(disk, a, 0, "1"), 1);       /* third: 1, second: 1 */
+    assert_int_equal(put(disk, b, 0, "2"), -ENOSPC); /* second: 2 */
+    assert_int_equal(disk_sync(disk, a, false), 0);
+    assert_int_equal(disk_truncate(disk, a, 9), 0);
+    assert_int_equal(put(disk, a, 0, "3"), 1);
+    assert_int_equal(put(disk, a, 0, "4"), -EIO);
+    assert_int_equal(put(disk, a, 0, "5"), 1);
+    assert_int_equal(third.seen, 4);
+    assert_int_equal(third.fired, 1);
+    assert_int_equal(second.seen, 5);
+    assert_int_equal(second.fired, 1);
+    pc_disk_clear_faults(disk);
+    assert_int_equal(put(disk, a, 0, "6"), 1);
+    assert_int_equal(third.seen, 4);
+    pc_disk_free(disk);
+}
+
+/* Every call that can be refused is, on the nth time, leaves no trace but itself, and works after. */
+static void refused_calls(void **state)
+{
+    static const enum pc_call_kind calls[] = {PC_CALL_CREATE,   PC_CALL_MKDIR,  PC_CALL_WRITE,
+                                              PC_CALL_TRUNCATE, PC_CALL_ALLOCATE, PC_CALL_LINK,
+                                              PC_CALL_UNLINK,   PC_CALL_RMDIR,  PC_CALL_RENAME};
+    static const enum pc_fault_kind kinds[] = {PC_FAULT_EIO, PC_FAULT_ENOSPC, PC_FAULT_EINTR};
+    static const int errors[] = {-EIO, -ENOSPC, -EINTR};
+
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0] * 3; i++) {
+        enum pc_call_kind call = calls[i / 3];
+        struct pc_disk *disk = new_disk(models[i % MODELS]);
+        struct pc_fault fault = rule(kinds[i % 3], call, "*", 1);
+        uint32_t f = file(disk, "f", "text"), ino;
+        size_t count, items;
+        struct pc_image *image;
+
+        assert_int_equal(disk_mkdir(disk, DISK_ROOT, "d", 1), 0);
+        assert_int_equal(disk_sync_all(disk), 0);
+        count = pc_disk_call_count(disk);
+        pc_disk_add_fault(disk, &fault);
+        for (int again = 0; again < 2; again++) {
+            int expected = again ? 0 : errors[i % 3], got = 0;
+
+            switch (call) {
+            case PC_CALL_CREATE:
+                got = disk_create(disk, DISK_ROOT, "new", 3, &ino);
+                break;
+            case PC_CALL_MKDIR:
+                got = disk_mkdir(disk, DISK_ROOT, "new", 3);
+                break;
+            case PC_CALL_WRITE:
+                got = put(disk, f, 2, "abcd");
+                expected = again ? 4 : expected;
+                break;
+            case PC_CALL_TRUNCATE:
+                got = disk_truncate(disk, f, 2);
+                break;
+            case PC_CALL_ALLOCATE:
+                got = disk_allocate(disk, f, 0, 9, false);
+                break;
+            case PC_CALL_LINK:
+                got = disk_link(disk, f, DISK_ROOT, "new", 3);
+                break;
+            case PC_CALL_UNLINK:
+                got = disk_unlink(disk, DISK_ROOT, "f", 1);
+                break;
+            case PC_CALL_RMDIR:
+                got = disk_rmdir(disk, DISK_ROOT, "d", 1);
+                break;
+            default:
+                got = disk_rename(disk, DISK_ROOT, "f", 1, DISK_ROOT, "new", 3);
+                break;
+            }
+            assert_int_equal(got, expected);
+            assert_int_equal(pc_disk_call_count(disk), count + 1 + (size_t)again);
+            image = pc_image_new(disk, pc_disk_call_count(disk));
+            items = pc_image_items(image);
+            pc_image_free(image);
+            if (!again) {
+                assert_int_equal(items, 0);
+                assert_string_equal(content(disk, f), "text");
+                assert_int_equal(disk_lookup(disk, DISK_ROOT, "new", 3, &ino), -ENOENT);
+                assert_int_equal(disk_lookup(disk, DISK_ROOT, "f", 1, &ino), 0);
+                assert_int_equal(disk_lookup(disk, DISK_ROOT, "d", 1, &ino), 0);
+                assert_int_equal(pc_disk_call(disk, count)->flags, PC_CALL_FAILED);
+            } else {
+                assert_true(items > 0);
+                assert_int_equal(pc_disk_call(disk, count + 1)->flags, 0);
+            }
+        }
+        assert_int_equal(fault.fired, 1);
+        pc_disk_free(disk);
+    }
+}
+
+static void short_write(void **state)
+{
+    for (size_t m = 0; m < MODELS; m++) {
+        struct pc_disk *disk = new_disk(models[m]);
+        struct pc_fault fault = rule(PC_FAULT_SHORT, PC_CALL_WRITE, "f", 1);
+        uint32_t f = file(disk, "f", "........");
+        const struct pc_call *call;
+
+        pc_disk_add_fault(disk, &fault);
+        assert_int_equal(put(disk, f, 1, "abcde"), 2);
+        assert_string_equal(content(disk, f), ".ab.....");
+        call = pc_disk_call(disk, pc_disk_call_count(disk) - 1);
+        assert_int_equal(call->flags, PC_CALL_SHORT);
+        assert_int_equal(call->length, 5);
+        assert_int_equal(call->done, 2);
+        assert_int_equal(put(disk, f, 3, "cde"), 3);
+        assert_int_equal(disk_sync(disk, f, true), 0);
+        assert_string_equal(contents(disk, "f"), ".abcde..|");
+        pc_disk_free(disk);
+    }
+}
+
+/* ---- a sync that fails ---- */
+
+static void failed_overwrite(void **state)
+{
+    for (size_t m = 0; m < MODELS; m++) {
+        struct pc_disk *disk = new_disk(models[m]);
+        struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_FSYNC, "f", 1);
+        uint32_t f = file(disk, "f", "oldoOLDO");
+
+        pc_disk_add_fault(disk, &fault);
+        put(disk, f, 0, "new");
+        assert_string_equal(contents(disk, "f"), "newoOLDO|oldoOLDO|");
+        assert_int_equal(disk_sync(disk, f, false), -EIO);
+        assert_string_equal(content(disk, f), "newoOLDO"); /* clean in the cache */
+        assert_string_equal(contents(disk, "f"), "oldoOLDO|");
+        assert_int_equal(disk_sync(disk, f, false), 0); /* and nothing is written again */
+        assert_int_equal(disk_sync_all(disk), 0);
+        assert_string_equal(content(disk, f), "newoOLDO");
+        assert_string_equal(contents(disk, "f"), "oldoOLDO|");
+        put(disk, f, 3, "X"); /* the whole unit is dirty again */
+        assert_string_equal(contents(disk, "f"), "newXOLDO|oldoOLDO|");
+        assert_int_equal(disk_sync(disk, f, false), 0);
+        assert_string_equal(contents(disk, "f"), "newXOLDO|");
+        pc_disk_free(disk);
+    }
+}
+
+/* The same bytes once more: the unit does hold them, but they were lost, so they are written. */
+static void same_bytes_again(void **state)
+{
+    for (size_t m = 0; m < MODELS; m++) {
+        struct pc_disk *disk = new_disk(models[m]);
+        struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_FDATASYNC, "*", 1);
+        uint32_t f = file(disk, "f", "oldo");
+
+        pc_disk_add_fault(disk, &fault);
+        put(disk, f, 0, "newn");
+        assert_int_equal(disk_sync(disk, f, true), -EIO);
+        put(disk, f, 0, "newn");
+        assert_int_equal(disk_sync(disk, f, true), 0);
+        assert_string_equal(contents(disk, "f"), "newn|");
+        pc_disk_free(disk);
+    }
+}
+
+static void failed_append(void **state)
+{
+    for (size_t m = 0; m < MODELS; m++) {
+        struct pc_disk *disk = new_disk(models[m]);
+        struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_FSYNC, "*", 1);
+        uint32_t f = file(disk, "f", "oldo");
+
+        pc_disk_add_fault(disk, &fault);
+        put(disk, f, 4, "new!");
+        assert_int_equal(disk_sync(disk, f, false), -EIO);
+        assert_string_equal(content(disk, f), "oldonew!");
+        /* Size and mapping were written, the data was not; in steps nothing was forced. */
+        assert_string_equal(contents(disk, "f"),
+                            models[m] == PC_PREFIX ? "oldo|oldo????|" : "oldo????|");
+        assert_int_equal(disk_sync(disk, f, false), 0);
+        assert_string_equal(contents(disk, "f"), "oldo????|");
+        put(disk, f, 4, "N");
+        put(disk, f, 5, "ew!");
+        assert_int_equal(disk_sync(disk, f, false), 0);
+        assert_string_equal(contents(disk, "f"), "oldoNew!|");
+        pc_disk_free(disk);
+    }
+}
+
+/* Background writeback may have stored an older version before; the next failure loses the newer. */
+static void older_versions_stay(void **state)
+{
+    for (size_t m = 1; m < MODELS; m++) {
+        struct pc_disk *disk = new_disk(models[m]);
+        struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_FSYNC, "*", 1);
+        uint32_t f = file(disk, "f", "1111");
+
+        pc_disk_add_fault(disk, &fault);
+        put(disk, f, 0, "2222");
+        put(disk, f, 0, "3333");
+        assert_string_equal(contents(disk, "f"), "1111|2222|3333|");
+        assert_int_equal(disk_sync(disk, f, false), -EIO);
+        assert_string_equal(contents(disk, "f"), "1111|2222|");
+        assert_int_equal(disk_sync(disk, f, false), 0);
+        assert_string_equal(contents(disk, "f"), "1111|2222|");
+        assert_string_equal(content(disk, f), "3333");
+        put(disk, f, 0, "4");
+        assert_string_equal(contents(disk, "f"), "1111|2222|4333|");
+        assert_int_equal(disk_sync(disk, f, false), 0);
+        assert_string_equal(contents(disk, "f"), "4333|");
+        /* before the failure everything was still possible */
+        assert_string_equal(contents_at(disk, "f", pc_disk_call_count(disk) - 4), "1111|2222|3333|");
+        pc_disk_free(disk);
+    }
+}
+
+/* A block that was mapped without its data is undefined, but only until it is written. */
+static void undefined_until_written(void **state)
+{
+    struct pc_disk *disk = new_disk(PC_EXT4_ORDERED);
+    struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_FSYNC, "*", 1);
+    uint32_t f = file(disk, "f", "");
+
+    pc_disk_add_fault(disk, &fault);
+    put(disk, f, 0, "ab");
+    assert_int_equal(disk_sync(disk, f, false), -EIO);
+    assert_string_equal(contents(disk, "f"), "??|");
+    put(disk, f, 0, "c");
+    assert_int_equal(disk_truncate(disk, f, 4), 0);
+    assert_int_equal(disk_sync(disk, f, false), 0);
+    assert_string_equal(contents(disk, "f"), "cb..|");
+    assert_int_equal(disk_truncate(disk, f, 0), 0);
+    put(disk, f, 1, "d");
+    assert_int_equal(disk_truncate(disk, f, 3), 0);
+    assert_int_equal(disk_sync(disk, f, false), 0);
+    assert_string_equal(contents(disk, "f"), ".d.|");
+    pc_disk_free(disk);
+}
+
+/* A step may hold several units (a gap is filled with zeros); each is lost for itself. */
+static void failed_steps(void **state)
+{
+    struct pc_disk *disk = new_disk(PC_PREFIX);
+    struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_FSYNC, "*", 1);
+    uint32_t f = file(disk, "f", "aaaabbbb");
+
+    pc_disk_add_fault(disk, &fault);
+    assert_int_equal(disk_truncate(disk, f, 2), 0);
+    assert_int_equal(put(disk, f, 0, "xx"), 2);
+    assert_int_equal(disk_sync(disk, f, false), -EIO);
+    assert_int_equal(disk_sync(disk, f, false), 0);
+    assert_string_equal(content(disk, f), "xx");
+    assert_string_equal(contents(disk, "f"), "aa|");
+    assert_int_equal(disk_truncate(disk, f, 3), 0);
+    assert_int_equal(disk_sync(disk, f, false), 0);
+    assert_string_equal(contents(disk, "f"), "xx.|");
+    pc_disk_free(disk);
+}
+
+/* ENOSPC and EINTR of a sync: nothing was forced and nothing dropped. */
+static void sync_state_unknown(void **state)
+{
+    for (size_t i = 0; i < 2 * MODELS; i++) {
+        struct pc_disk *disk = new_disk(models[i / 2]);
+        struct pc_fault fault =
+            rule(i % 2 ? PC_FAULT_EINTR : PC_FAULT_ENOSPC, PC_CALL_FSYNC, "*", 1);
+        uint32_t f = file(disk, "f", "oldo");
+
+        pc_disk_add_fault(disk, &fault);
+        put(disk, f, 0, "newn");
+        assert_int_equal(disk_sync(disk, f, false), i % 2 ? -EINTR : -ENOSPC);
+        assert_string_equal(contents(disk, "f"), "newn|oldo|");
+        assert_int_equal(disk_sync(disk, f, false), 0);
+        assert_string_equal(contents(disk, "f"), "newn|");
+        pc_disk_free(disk);
+    }
+}
+
+/* A directory has no pages: names are not dropped, and the next sync makes them durable. */
+static void failed_directory_sync(void **state)
+{
+    struct pc_disk *disk = new_disk(PC_POSIX);
+    struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_FSYNC, "*", 1);
+    uint32_t ino;
+
+    pc_disk_add_fault(disk, &fault);
+    assert_int_equal(disk_create(disk, DISK_ROOT, "f", 1, &ino), 0);
+    assert_int_equal(disk_sync(disk, DISK_ROOT, false), -EIO);
+    assert_string_equal(contents(disk, "f"), "|-|"); /* empty, or missing */
+    assert_int_equal(disk_sync(disk, DISK_ROOT, false), 0);
+    assert_string_equal(contents(disk, "f"), "|");
+    pc_disk_free(disk);
+}
+
+/* msync fails for its range only. */
+static void failed_msync(void **state)
+{
+    for (size_t m = 1; m < MODELS; m++) {
+        struct pc_disk *disk = new_disk(models[m]);
+        struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_MSYNC, "*", 1);
+        uint32_t f = file(disk, "f", "aaaabbbb");
+
+        pc_disk_add_fault(disk, &fault);
+        assert_int_equal(disk_store(disk, f, 0, "AAAABBBB", 8), 0);
+        assert_int_equal(disk_msync(disk, f, 0, 4), -EIO);
+        assert_int_equal(disk_msync(disk, f, 0, 4), 0);
+        assert_string_equal(contents(disk, "f"), "aaaaBBBB|aaaabbbb|");
+        assert_int_equal(disk_sync(disk, f, false), 0);
+        assert_string_equal(contents(disk, "f"), "aaaaBBBB|");
+        pc_disk_free(disk);
+    }
+}
+
+/* ---- a sync that lies ---- */
+
+static void lost_sync(void **state)
+{
+    for (size_t i = 0; i < 5 * MODELS; i++) {
+        static const enum pc_call_kind calls[] = {PC_CALL_FSYNC, PC_CALL_FDATASYNC, PC_CALL_SYNC,
+                                                  PC_CALL_MSYNC, PC_CALL_WRITE};
+        enum pc_call_kind call = calls[i % 5];
+        struct pc_disk *disk = new_disk(models[i / 5]);
+        struct pc_fault fault = rule(PC_FAULT_LOSTSYNC, call, "*", 1);
+        uint32_t f = file(disk, "f", "oldo");
+
+        put(disk, f, 0, "tmp1");
+        pc_disk_add_fault(disk, &fault);
+        for (int again = 0; again < 2; again++) {
+            int got = 0;
+
+            if (call == PC_CALL_SYNC)
+                got = disk_sync_all(disk);
+            else if (call == PC_CALL_MSYNC)
+                got = disk_msync(disk, f, 0, 4);
+            else if (call == PC_CALL_WRITE)
+                got = disk_write(disk, f, 0, "tmp1", 4, true) == 4 ? 0 : -1;
+            else
+                got = disk_sync(disk, f, call == PC_CALL_FDATASYNC);
+            assert_int_equal(got, 0);
+            assert_string_equal(contents(disk, "f"), again ? "tmp1|" : "oldo|tmp1|");
+            if (!again)
+                assert_true(pc_disk_call(disk, pc_disk_call_count(disk) - 1)->flags & PC_CALL_LIED);
+            assert_int_equal(pc_disk_is_frontier(disk, pc_disk_call_count(disk) - 1), again);
+        }
+        assert_int_equal(fault.fired, 1);
+        pc_disk_free(disk);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nth_of_its_kind),     cmocka_unit_test(refused_calls),
+        cmocka_unit_test(short_write),         cmocka_unit_test(failed_overwrite),
+        cmocka_unit_test(same_bytes_again),    cmocka_unit_test(failed_append),
+        cmocka_unit_test(older_versions_stay), cmocka_unit_test(undefined_until_written),
+        cmocka_unit_test(failed_steps),        cmocka_unit_test(sync_state_unknown),
+        cmocka_unit_test(failed_directory_sync), cmocka_unit_test(failed_msync),
+        cmocka_unit_test(lost_sync),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
