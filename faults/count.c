@@ -51,6 +51,8 @@ static uint32_t size_of(const uint64_t *a, const uint64_t *b, uint32_t words)
 
 static void counter_clear(struct counter *counter)
 {
+    if (counter->memos == 0)
+        return;
     for (uint32_t i = 0; i < TABLE_SIZE; i++)
         while (counter->table[i]) {
             struct memo *memo = counter->table[i];

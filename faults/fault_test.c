@@ -381,18 +381,18 @@ static void failed_steps(void **state)
 {
     struct pc_disk *disk = new_disk(PC_PREFIX);
     struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_FSYNC, "*", 1);
-    uint32_t f = file(disk, "f", "aaaabbbb");
+    uint32_t f = file(disk, "f", "aaaa");
 
     pc_disk_add_fault(disk, &fault);
-    assert_int_equal(disk_truncate(disk, f, 2), 0);
-    assert_int_equal(put(disk, f, 0, "xx"), 2);
+    put(disk, f, 9, "x");
+    put(disk, f, 4, "b");
     assert_int_equal(disk_sync(disk, f, false), -EIO);
+    assert_string_equal(content(disk, f), "aaaab....x");
     assert_int_equal(disk_sync(disk, f, false), 0);
-    assert_string_equal(content(disk, f), "xx");
-    assert_string_equal(contents(disk, "f"), "aa|");
-    assert_int_equal(disk_truncate(disk, f, 3), 0);
+    assert_string_equal(contents(disk, "f"), "aaaa....??|");
+    put(disk, f, 8, "y");
     assert_int_equal(disk_sync(disk, f, false), 0);
-    assert_string_equal(contents(disk, "f"), "xx.|");
+    assert_string_equal(contents(disk, "f"), "aaaa....yx|");
     pc_disk_free(disk);
 }
 

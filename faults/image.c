@@ -137,6 +137,7 @@ void pc_image_begin(struct pc_image *image, const struct pc_chooser *chooser, en
     image->chooser = chooser;
     image->fill = fill;
     image->undefined_seen = false;
+    image->size_ino = 0;
 }
 
 void pc_image_answer(struct pc_image *image, const struct pc_chooser *chooser)
@@ -397,11 +398,15 @@ uint64_t image_size(struct pc_image *image, uint32_t ino)
 {
     const struct inode *inode = beneath(image, ino);
     const struct tree_inode *base = tree_inode(image->disk->base, ino);
-    uint32_t e = inode ? pick(image, (struct walk){inode->last_size, NONE, 0, ANY}) : NONE;
+    uint32_t e = NONE;
 
-    if (e != NONE)
-        return effect_at(image, e)->size;
-    return base ? base->size : 0;
+    if (image->size_ino == ino) /* once answered it stays, and each unit of a file asks */
+        return image->size;
+    if (inode)
+        e = pick(image, (struct walk){inode->last_size, NONE, 0, ANY});
+    image->size_ino = ino;
+    image->size = e != NONE ? effect_at(image, e)->size : base ? base->size : 0;
+    return image->size;
 }
 
 static bool base_mapped(const struct pc_image *image, uint32_t ino, uint32_t place)
@@ -454,17 +459,23 @@ static bool dropped(const struct pc_image *image, uint32_t e, uint32_t incarnati
     return false;
 }
 
-static uint8_t undefined_byte(const struct pc_image *image, uint32_t ino, uint64_t at)
+/* Undefined bytes in [from, to) of a unit that begins at `start` of the file. */
+static void fill_undefined(const struct pc_image *image, uint32_t ino, uint64_t start,
+                           uint8_t *data, uint32_t from, uint32_t to)
 {
-    switch (image->fill) {
-    case PC_FILL_ZERO:
-        return 0;
-    case PC_FILL_NOISE:
-        return (uint8_t)(rng_mix((uint64_t)ino << 40 ^ at >> 3) >> (at & 7) * 8);
-    case PC_FILL_QUESTION_MARK:
-        break;
+    uint64_t word = 0;
+
+    if (image->fill != PC_FILL_NOISE) {
+        memset(data + from, image->fill == PC_FILL_ZERO ? 0 : '?', to - from);
+        return;
     }
-    return '?';
+    for (uint32_t i = from; i < to; i++) {
+        uint64_t at = start + i;
+
+        if (i == from || at % 8 == 0)
+            word = rng_mix((uint64_t)ino << 40 ^ at >> 3);
+        data[i] = (uint8_t)(word >> at % 8 * 8);
+    }
 }
 
 /* `content` up to `len` bytes, what is missing filled as the model says. What was written beyond the
@@ -487,8 +498,10 @@ static const struct block *filled(struct pc_image *image, uint32_t ino, uint32_t
     block->len = len;
     if (have)
         memcpy(block->data, content->data, have);
-    for (uint32_t i = have; i < len; i++)
-        block->data[i] = undefined ? undefined_byte(image, ino, at + i) : 0;
+    if (undefined && have < len)
+        fill_undefined(image, ino, at, block->data, have, len);
+    else
+        memset(block->data + have, 0, len - have);
     block->hash = rng_mix(at ^ (uint64_t)ino << 32 ^ len) ^ (content ? content->hash : 0);
     if (undefined && have < len)
         image->undefined_seen = true;

@@ -151,6 +151,8 @@ struct pc_image {
     const struct pc_chooser *chooser;
     enum pc_fill fill;
     bool undefined_seen;
+    uint32_t size_ino; /* the inode whose size was asked last; 0: none */
+    uint64_t size;
     uint32_t *alternatives, *alternative_effects;
     uint32_t alternative_room;
     struct counter *counter; /* made when first asked to count */

@@ -516,7 +516,7 @@ static uint32_t outliers(const struct judging *judging, uint32_t best, char *out
         for (uint32_t v = 0; v < line->count; v++) {
             if (line->versions[v].unit <= best && !excluded(judging, line->versions[v].unit))
                 version = &line->versions[v];
-            if (entry && agrees(&line->versions[v], entry))
+            if (agrees(&line->versions[v], entry))
                 unit = line->versions[v].unit;
         }
         if (agrees(version, entry))
@@ -540,15 +540,16 @@ static uint32_t outliers(const struct judging *judging, uint32_t best, char *out
 }
 
 /* Is some of this unit to be seen, and some not? Keys that tell nothing do not count: where it
- * changed nothing, and where a later unit of the cut lies above it. */
-static bool in_part(const struct judging *judging, uint32_t number, uint32_t best)
+ * changed nothing, and where what is seen may be of a later unit. */
+static bool in_part(const struct judging *judging, uint32_t number)
 {
     bool there = false, missing = false;
 
     for (uint32_t i = 0; i < judging->model->line_count; i++) {
         const struct line *line = &judging->model->lines[i];
         const struct seen_entry *entry = seen_find(judging->seen, line->key);
-        const struct version *older = NULL, *here = NULL, *above = NULL;
+        const struct version *older = NULL, *here = NULL;
+        bool above = false;
 
         for (uint32_t v = 0; v < line->count; v++) {
             const struct version *version = &line->versions[v];
@@ -559,10 +560,10 @@ static bool in_part(const struct judging *judging, uint32_t number, uint32_t bes
                 older = version;
             else if (version->unit == number)
                 here = version;
-            else if (version->unit <= best)
-                above = version;
+            else
+                above |= agrees(version, entry);
         }
-        if (here == NULL || (above && agrees(above, entry)))
+        if (here == NULL || above)
             continue;
         missing |= !agrees(here, entry);
         there |= agrees(here, entry) && !agrees(older, entry);
@@ -613,7 +614,7 @@ static void diagnose(struct judging *judging, struct verdict *verdict)
     }
     sweep_all(judging, 0, &cut, &best);
     unit = outliers(judging, best, keys, sizeof keys);
-    if (unit && in_part(judging, unit, best)) {
+    if (unit && in_part(judging, unit)) {
         verdict->rule = RULE_TORN_BATCH;
         snprintf(verdict->text, sizeof verdict->text, "the batch of op %u is there in part: %s",
                  model->units[unit].op, keys);
@@ -689,10 +690,12 @@ static void resolve(struct judging *judging)
     uint32_t with = 0, without = 0, best, cut;
 
     for (judging->mask = 0; judging->mask >> judging->optional_count == 0; judging->mask++)
-        if (sweep_all(judging, judging->floor, &cut, &best)) {
-            with |= judging->mask;
-            without |= ~judging->mask;
-        }
+        if (sweep_all(judging, judging->floor, &cut, &best))
+            for (uint32_t o = 0; o < judging->optional_count; o++) {
+                bool here = (judging->mask >> o & 1) && judging->optional[o] <= cut;
+
+                *(here ? &with : &without) |= 1u << o;
+            }
     for (uint32_t o = 0; o < judging->optional_count; o++) {
         struct unit *unit = &judging->model->units[judging->optional[o]];
 

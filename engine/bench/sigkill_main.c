@@ -4,7 +4,8 @@
  * through shared memory which number it is about to write and which was acknowledged. The parent
  * kills it with SIGKILL at a random moment, opens the database itself and compares: every
  * acknowledged write must be there with its exact bytes, the one in flight may be, and nothing
- * else. Then the next round goes on from there. usage: sigkill DIR [ROUNDS [SEED]] */
+ * else. Then the next round goes on from there; after the last one the rest of the keys is written
+ * in peace. usage: sigkill DIR [ROUNDS [SEED [KEYS]]] */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include "base/rng.h"
 #include "minivault/minivault.h"
 
-#define KEYS_MAX 1000000u
+#define SYNC_EVERY 512u
 
 struct progress {
     uint64_t begun, acknowledged; /* highest number; the child writes, the parent reads */
@@ -55,18 +56,18 @@ static struct vault *open_or_die(const char *dir, enum vault_background backgrou
     return v;
 }
 
-static void write_until_killed(const char *dir, struct progress *p)
+static void write_until_killed(const char *dir, struct progress *p, uint64_t keys)
 {
     struct vault *v = open_or_die(dir, VAULT_THREAD);
     char key[32];
     char value[256];
 
-    for (uint64_t n = p->acknowledged + 1; n <= KEYS_MAX; n++) {
+    for (uint64_t n = p->acknowledged + 1; n <= keys; n++) {
         size_t key_len = key_of(n, key);
         size_t value_len = value_of(n, value);
 
         __atomic_store_n(&p->begun, n, __ATOMIC_SEQ_CST);
-        if (vault_put(v, key, key_len, value, value_len, n % 64 == 0, NULL))
+        if (vault_put(v, key, key_len, value, value_len, n % SYNC_EVERY == 0, NULL))
             _exit(2);
         __atomic_store_n(&p->acknowledged, n, __ATOMIC_SEQ_CST);
     }
@@ -116,23 +117,26 @@ int main(int argc, char **argv)
     struct rng r = rng_seeded(argc > 3 ? strtoull(argv[3], NULL, 10) : 1);
     struct progress *p =
         mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    uint64_t keys = argc > 4 ? strtoull(argv[4], NULL, 10) : 1000000;
     unsigned failed = 0;
 
     if (argc < 2 || p == MAP_FAILED) {
-        fprintf(stderr, "usage: sigkill DIR [ROUNDS [SEED]]   (DIR is made and emptied)\n");
+        fprintf(stderr, "usage: sigkill DIR [ROUNDS [SEED [KEYS]]]   (DIR is made and emptied)\n");
         return 2;
     }
     (void)vault_destroy(argv[1], NULL);
-    for (unsigned round = 0; round < rounds; round++) {
+    for (unsigned round = 0; round <= rounds; round++) {
         pid_t child = fork();
         int how = 0;
 
         if (child < 0)
             return 2;
         if (child == 0)
-            write_until_killed(argv[1], p);
-        usleep((useconds_t)rng_below(&r, 150000));
-        kill(child, SIGKILL);
+            write_until_killed(argv[1], p, keys);
+        if (round < rounds) {
+            usleep((useconds_t)rng_below(&r, 1000 + keys / 2));
+            kill(child, SIGKILL);
+        }
         waitpid(child, &how, 0);
         if (!WIFSIGNALED(how) && WEXITSTATUS(how)) {
             fprintf(stderr, "round %u: the writer failed\n", round);
@@ -142,7 +146,7 @@ int main(int argc, char **argv)
             failed++;
         }
     }
-    printf("%u passed, %u failed, %llu keys\n", rounds - failed, failed,
+    printf("%u passed, %u failed, %llu keys\n", rounds + 1 - failed, failed,
            (unsigned long long)p->acknowledged);
     if (!failed)
         (void)vault_destroy(argv[1], NULL);
