@@ -541,6 +541,7 @@ static bool zero_gap(struct pc_disk *disk, struct inode *inode, uint64_t from, u
                      bool whole, bool new_node)
 {
     uint32_t unit = disk->config.unit;
+    uint32_t len;
     uint8_t *bytes = disk->scratch;
 
     if (disk->rules->journal)
@@ -551,10 +552,10 @@ static bool zero_gap(struct pc_disk *disk, struct inode *inode, uint64_t from, u
 
         if (!whole && to < start + unit)
             break;
-        unit_bytes(disk, inode, index, bytes);
-        if (crack_data(disk, inode, index, bytes, (uint32_t)min_u64(unit, to - start), new_node) !=
-                NONE &&
-            disk->rules->steps)
+        len = unit_bytes(disk, inode, index, bytes);
+        if (len < min_u64(unit, to - start))
+            len = (uint32_t)min_u64(unit, to - start);
+        if (crack_data(disk, inode, index, bytes, len, new_node) != NONE && disk->rules->steps)
             new_node = false;
     }
     return new_node;
@@ -697,8 +698,7 @@ ssize_t disk_write(struct pc_disk *disk, uint32_t ino, uint64_t offset, const vo
         call.done = 0;
         call.flags |= PC_CALL_FAILED;
         disk_call(disk, &call);
-        return fault->kind == PC_FAULT_EIO ? -EIO
-                                           : (fault->kind == PC_FAULT_ENOSPC ? -ENOSPC : -EINTR);
+        return fault_error(fault);
     }
     index = disk_call(disk, &call);
     if (call.done)
@@ -719,17 +719,6 @@ int disk_store(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *
     disk_call(disk, &call);
     crack_write(disk, inode, offset, buf, len);
     return 0;
-}
-
-int disk_refused(struct pc_disk *disk, struct pc_call *call)
-{
-    struct pc_fault *fault = fault_ask(disk, call->kind, call->path);
-
-    if (fault == NULL || fault->kind == PC_FAULT_SHORT || fault->kind == PC_FAULT_LOSTSYNC)
-        return 0;
-    call->flags |= PC_CALL_FAILED;
-    disk_call(disk, call);
-    return fault->kind == PC_FAULT_EIO ? -EIO : (fault->kind == PC_FAULT_ENOSPC ? -ENOSPC : -EINTR);
 }
 
 int disk_truncate(struct pc_disk *disk, uint32_t ino, uint64_t size)
@@ -898,8 +887,7 @@ static int sync_call(struct pc_disk *disk, struct inode *inode, struct pc_call *
         if (inode && fault->kind == PC_FAULT_EIO)
             drop_pages(disk, inode, range ? call->offset : 0,
                        range ? call->offset + call->length : UINT64_MAX, index);
-        return fault->kind == PC_FAULT_EIO ? -EIO
-                                           : (fault->kind == PC_FAULT_ENOSPC ? -ENOSPC : -EINTR);
+        return fault_error(fault);
     }
     index = disk_call(disk, call);
     if (range)
@@ -1003,17 +991,4 @@ void disk_drop(struct pc_disk *disk, uint32_t ino)
 
     must(inode->holds > 0);
     inode->holds--;
-}
-
-/* ---- faults ---- */
-
-void pc_disk_add_fault(struct pc_disk *disk, struct pc_fault *fault)
-{
-    must(disk->fault_count < sizeof disk->faults / sizeof disk->faults[0]);
-    disk->faults[disk->fault_count++] = fault;
-}
-
-void pc_disk_clear_faults(struct pc_disk *disk)
-{
-    disk->fault_count = 0;
 }

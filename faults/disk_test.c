@@ -16,6 +16,8 @@
 #include "base/rng.h"
 #include "inner.h"
 
+#define PATHS_MAX 4096
+
 static struct pc_disk *new_disk(enum pc_model model)
 {
     struct pc_disk_config config = {.model = model, .unit = 4, .block = 8, .seed = 7};
@@ -72,13 +74,14 @@ static const char *content(struct pc_disk *disk, uint32_t ino)
 static void add_text(void *ctx, const struct pc_entry *entry)
 {
     char *out = ctx;
+    size_t len = strlen(out);
 
-    sprintf(out + strlen(out), "%s%s ", entry->path, entry->is_dir ? "/" : "");
+    snprintf(out + len, PATHS_MAX - len, "%s%s ", entry->path, entry->is_dir ? "/" : "");
 }
 
 static const char *paths(struct pc_disk *disk)
 {
-    static char text[4096];
+    static char text[PATHS_MAX];
 
     text[0] = '\0';
     pc_disk_walk(disk, add_text, text);
@@ -443,7 +446,8 @@ static void directory_below_itself(void **state)
     for (uint32_t i = 0; i < 6; i++)
         assert_true(pc_image_set(image, i, kept[i]));
     booted = pc_disk_boot(image);
-    assert_string_equal(paths(booted), "a/ a/b/ a/b/a/ a/f b/ b/a/ b/a/b/ b/a/f c/ c/a/ c/a/b/ c/a/f ");
+    assert_string_equal(paths(booted),
+                        "a/ a/b/ a/b/a/ a/f b/ b/a/ b/a/b/ b/a/f c/ c/a/ c/a/b/ c/a/f ");
     assert_int_equal(disk_unlink(booted, lookup(booted, DISK_ROOT, "a"), "f", 1), 0);
     pc_disk_settle(booted);
     pc_image_free(image);
@@ -560,7 +564,7 @@ static void fills(void **state)
             assert_false(pc_image_undefined_seen(image));
             if (again)
                 assert_string_equal(content(booted, f), first);
-            strcpy(first, content(booted, f));
+            snprintf(first, sizeof first, "%s", content(booted, f));
             assert_true(pc_image_undefined_seen(image));
             pc_disk_free(booted);
         }
@@ -598,7 +602,8 @@ static void reboot_reuses_memory(void **state)
             f = lookup(booted, DISK_ROOT, "f");
             for (int i = 0; i < 30; i++)
                 put(booted, f, (uint64_t)i * 11, "abcdefghijkl");
-            assert_true(chunk == NULL || (chunk == booted->arena.current && used == booted->arena.used));
+            assert_true(chunk == NULL ||
+                        (chunk == booted->arena.current && used == booted->arena.used));
             chunk = booted->arena.current;
             used = booted->arena.used;
         }

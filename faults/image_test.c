@@ -1,7 +1,7 @@
 /* image_test.c: the images of random small traces are those of a brute-force reading of the rules
  * (reference_test.h): all of them and no other, at every crash point, in whatever order one looks,
- * and also on disks that were booted on such an image and ran on. The numbers of legal sets agree
- * with the count, the models include each other as they should, and nothing synced is missing.
+ * and also on disks that were booted on such an image and ran on. The numbers of legal sets are the
+ * count, the models include each other as they should, and nothing synced is missing.
  *
  * The reference counts in small bytes: a unit has 4 (or 1) of them, and the disk gets each repeated
  * `scale` times, which makes units of 512 and blocks of 4096 as cheap to enumerate as those of 4. */
@@ -144,7 +144,8 @@ static void visit(void *ctx, const struct pc_entry *entry)
     struct view *view = ctx;
     size_t scale = (size_t)view->scale;
 
-    view->at += (size_t)sprintf(view->text + view->at, "%s%c", entry->path, entry->is_dir ? '/' : '=');
+    view->at += (size_t)snprintf(view->text + view->at, TEXT_MAX - view->at, "%s%c", entry->path,
+                                 entry->is_dir ? '/' : '=');
     if (!entry->is_dir) {
         must(entry->size % scale == 0);
         for (size_t i = 0; i < entry->size; i += scale) {
@@ -179,7 +180,8 @@ static void glance(struct pc_disk *disk, uint64_t seed, int scale)
 
         if (disk_resolve(disk, file_paths[rng_below(&rng, 5)], &dir, &name, &ino) != 0 || ino == 0)
             continue;
-        if (disk_read(disk, ino, offset, buf, 2 * (size_t)scale > 256 ? 256 : 2 * (size_t)scale) < 0)
+        if (disk_read(disk, ino, offset, buf, 2 * (size_t)scale > 256 ? 256 : 2 * (size_t)scale) <
+            0)
             continue;
     }
 }
@@ -428,8 +430,9 @@ static void compare(const struct run *run, int k, const char *what, const struct
     for (size_t i = 0; i < expected->count || i < actual->count; i++)
         if (i >= expected->count || i >= actual->count ||
             strcmp(expected->items[i], actual->items[i]) != 0) {
-            snprintf(note, sizeof note, "%s: %zu states expected, %zu found; first difference:\n  %.90s",
-                     what, expected->count, actual->count,
+            snprintf(note, sizeof note,
+                     "%s: %zu states expected, %zu found; first difference:\n  %.90s", what,
+                     expected->count, actual->count,
                      i < expected->count ? expected->items[i] : "(none)");
             explain(run, k, note, i < actual->count ? actual->items[i] : "(none)");
         }
@@ -452,8 +455,8 @@ static void run_check(struct run *run, size_t first_call)
         if (mpz_cmp_ui(count, LEAVES_MAX) <= 0 && pc_image_items(image) <= 14) {
             run->points++;
             ref_states(&run->ref, k, &run->states[k]);
-            lazy_states(image, looker, run->scale, 0,
-                        !strchr(run->ref.volatile_text[0], '?'), &lazy);
+            lazy_states(image, looker, run->scale, 0, !strchr(run->ref.volatile_text[0], '?'),
+                        &lazy);
             compare(run, k, "lazy search", &run->states[k], &lazy);
             if (mpz_cmp_ui(count, 200) <= 0) {
                 lazy_states(image, looker, run->scale, run->seed + 1, false, &glanced);
@@ -589,15 +592,23 @@ static size_t trace_check(uint64_t seed)
     return points;
 }
 
-static void random_traces(void **state)
+/* Runs `check` over the seeds; POWERCUT_SEEDS=from-to replaces them. */
+static void over_seeds(size_t (*check)(uint64_t seed), unsigned long long last)
 {
-    const char *first = getenv("IMAGE_TEST_SEED");
-    uint64_t from = first ? strtoull(first, NULL, 10) : 1, to = first ? from : 150;
+    const char *range = getenv("POWERCUT_SEEDS");
+    unsigned long long seed = 1;
     size_t points = 0;
 
-    for (uint64_t seed = from; seed <= to; seed++)
-        points += trace_check(seed);
+    if (range)
+        assert_int_equal(sscanf(range, "%llu-%llu", &seed, &last), 2);
+    for (; seed <= last; seed++)
+        points += check(seed);
     print_message("%zu crash points\n", points);
+}
+
+static void random_traces(void **state)
+{
+    over_seeds(trace_check, 150);
 }
 
 /* ---- boots ---- */
@@ -715,13 +726,72 @@ static size_t boots_check(uint64_t seed)
 
 static void random_boots(void **state)
 {
-    const char *first = getenv("IMAGE_TEST_BOOT");
-    uint64_t from = first ? strtoull(first, NULL, 10) : 1, to = first ? from : 400;
-    size_t points = 0;
+    over_seeds(boots_check, 400);
+}
 
-    for (uint64_t seed = from; seed <= to; seed++)
-        points += boots_check(seed);
-    print_message("%zu crash points\n", points);
+/* ---- faults ---- */
+
+/* The reference knows no faults; but the three ways to enumerate must still agree, the weights must
+ * add up, and nothing may be possible that is so at no frontier point. */
+static size_t faults_check(uint64_t seed)
+{
+    static const enum pc_call_kind calls[] = {PC_CALL_FSYNC, PC_CALL_FDATASYNC, PC_CALL_WRITE,
+                                              PC_CALL_MSYNC};
+    const struct config *config = &configs[seed % 2]; /* half a write is whole bytes */
+    struct pc_fault faults[4];
+    struct rng rng = rng_seeded(seed);
+    static struct run run;
+    struct pc_image *image;
+    struct pc_disk *looker = NULL;
+    size_t first, points = 0;
+
+    run.seed = seed;
+    run_setup(&run, config, models[seed / 2 % MODELS], true);
+    first = pc_disk_call_count(run.disk);
+    for (int i = 0; i < 4; i++) {
+        faults[i] = (struct pc_fault){.kind = (enum pc_fault_kind)rng_below(&rng, PC_FAULT_KINDS),
+                                      .call = calls[i],
+                                      .file = "*",
+                                      .nth = 1 + (uint32_t)rng_below(&rng, 2)};
+        if (rng_chance(&rng, 1, 2) && i != 2)
+            faults[i].kind = PC_FAULT_EIO;
+        pc_disk_add_fault(run.disk, &faults[i]);
+    }
+    for (int tries = 0; tries < 30 && run.ref.calls < 7; tries++) {
+        struct op op = random_op(&rng, run.ref.calls);
+        size_t before = pc_disk_call_count(run.disk);
+
+        perform(run.disk, &op, run.scale);
+        if (pc_disk_call_count(run.disk) > before)
+            run.ops[run.ref.calls++] = op;
+    }
+    for (int k = 0; k <= run.ref.calls; k++) {
+        struct set subsets = {0}, glanced = {0};
+
+        image = pc_image_new(run.disk, first + (size_t)k);
+        if (looker == NULL)
+            looker = pc_disk_boot(image);
+        if (pc_image_items(image) <= 9) {
+            points++;
+            lazy_states(image, looker, run.scale, 0, false, &run.states[k]);
+            lazy_states(image, looker, run.scale, seed + 1, false, &glanced);
+            compare(&run, k, "another order of looks", &run.states[k], &glanced);
+            subset_states(image, looker, run.scale, &subsets);
+            compare(&run, k, "subsets", &run.states[k], &subsets);
+        }
+        set_release(&subsets);
+        set_release(&glanced);
+        pc_image_free(image);
+    }
+    check_frontier(&run, first);
+    pc_disk_free(looker);
+    run_release(&run);
+    return points;
+}
+
+static void random_faults(void **state)
+{
+    over_seeds(faults_check, 300);
 }
 
 int main(void)
@@ -729,6 +799,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_traces),
         cmocka_unit_test(random_boots),
+        cmocka_unit_test(random_faults),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,6 +123,7 @@ const struct block *disk_block(struct pc_disk *disk, const uint8_t *data, uint32
 
 /* Appends a call; asks the fault rules first. The rule that fired, or NULL. */
 struct pc_fault *fault_ask(struct pc_disk *disk, enum pc_call_kind kind, const char *path);
+int fault_error(const struct pc_fault *fault); /* -EIO and so on */
 uint32_t disk_call(struct pc_disk *disk, const struct pc_call *call);
 
 /* Micro-ops. Each begins a node when `new_node`, else adds to the newest. */

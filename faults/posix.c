@@ -93,6 +93,7 @@ static void enter_lock(void)
 void layer_enter(void)
 {
     enter_lock();
+    layer_frame = __builtin_frame_address(0);
     if (map_writables)
         map_observe();
 }

@@ -340,7 +340,11 @@ long sim_fsync(int fd, bool data_only)
     struct file *file;
     int st = fd_file(fd, &file);
 
-    return st ? st : disk_sync(layer.disk, file->ino, data_only);
+    if (st)
+        return st;
+    if (layer_left_out(data_only ? PC_CALL_FDATASYNC : PC_CALL_FSYNC, file->kind == DISK_DIRECTORY))
+        return 0;
+    return disk_sync(layer.disk, file->ino, data_only);
 }
 
 long sim_sync_file_range(int fd, off_t at, off_t size, unsigned flags)

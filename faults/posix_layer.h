@@ -52,6 +52,10 @@ struct open_how;
 
 /* ---- the mount, the lock (posix.c) ---- */
 
+/* posix_site.c: the frame of layer_enter in the call that runs now; and is the call to be left out? */
+extern const void *layer_frame;
+bool layer_left_out(enum pc_call_kind kind, bool directory);
+
 struct layer {
     struct pc_disk *disk; /* NULL: not mounted */
     size_t prefix_len;

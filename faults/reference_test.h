@@ -122,8 +122,9 @@ enum op_kind {
 };
 
 static const char *const op_names[OP_KINDS] = {
-    "create", "mkdir",  "write", "append",    "truncate", "allocate", "link",       "unlink", "rmdir",
-    "rename", "fsync", "fdatasync", "sync_dir", "sync_all", "sync_range", "store",  "msync"};
+    "create",   "mkdir",    "write",      "append", "truncate", "allocate",
+    "link",     "unlink",   "rmdir",      "rename", "fsync",    "fdatasync",
+    "sync_dir", "sync_all", "sync_range", "store",  "msync"};
 
 struct op {
     enum op_kind kind;
@@ -603,8 +604,8 @@ static void force_file(struct ref *ref, int ino, bool data_only)
     for (int c = 0; c < ref->change_count; c++) {
         const struct change *change = &ref->changes[c];
         bool wanted = change->kind == PC_ITEM_NAME
-                          ? change->dir == ino || (names && (change->named[0] == ino ||
-                                                             change->named[1] == ino))
+                          ? change->dir == ino ||
+                                (names && (change->named[0] == ino || change->named[1] == ino))
                           : change->ino == ino;
 
         if (wanted)
@@ -780,7 +781,8 @@ static size_t text_tree(const struct file *files, const struct name *names, int 
             if (names[i].dir != dir || names[i].name != letter || names[i].ino < 0)
                 continue;
             file = &files[names[i].ino];
-            at += (size_t)sprintf(out + at, "%s%c%c", prefix, letter, file->dir ? '/' : '=');
+            at += (size_t)snprintf(out + at, TEXT_MAX - at, "%s%c%c", prefix, letter,
+                                   file->dir ? '/' : '=');
             if (file->dir) {
                 char below[8];
 
@@ -868,7 +870,8 @@ static void fold_file(const struct ref *ref, mask in, int ino, struct file *out)
         f.file = ref->base[ino];
     f.base_size = f.file.size;
     for (int u = 0; u * ref->unit < f.base_size; u++) {
-        f.have[u] = f.base_size - u * ref->unit < ref->unit ? f.base_size - u * ref->unit : ref->unit;
+        f.have[u] =
+            f.base_size - u * ref->unit < ref->unit ? f.base_size - u * ref->unit : ref->unit;
         memcpy(f.bytes[u], f.file.bytes + u * ref->unit, (size_t)ref->unit);
     }
     for (int m = 0; m < ref->micro_count; m++)

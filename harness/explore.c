@@ -270,7 +270,9 @@ static bool search(struct point *point, bool *complete)
         if (ok && pc_image_undefined_seen(point->image))
             ok = run_noise(point);
         ok = ok && finish_leaf(point);
-        if (ok && explorer->tape.diverged) {
+        leaves++;
+        more = ok && tape_advance(&explorer->tape, TAPE_CRASH);
+        if (explorer->tape.diverged) { /* whatever else was seen: it was another run */
             struct verdict verdict = {.rule = RULE_NONDETERMINISM};
 
             snprintf(verdict.text, sizeof verdict.text,
@@ -278,8 +280,6 @@ static bool search(struct point *point, bool *complete)
             record(point, &verdict, PC_FILL_ZERO);
             ok = false;
         }
-        leaves++;
-        more = ok && tape_advance(&explorer->tape, TAPE_CRASH);
     }
     *complete = ok && !more;
     if (*complete && countable) {

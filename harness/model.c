@@ -516,7 +516,7 @@ static uint32_t outliers(const struct judging *judging, uint32_t best, char *out
         for (uint32_t v = 0; v < line->count; v++) {
             if (line->versions[v].unit <= best && !excluded(judging, line->versions[v].unit))
                 version = &line->versions[v];
-            if (agrees(&line->versions[v], entry))
+            if (line->versions[v].unit <= judging->ceiling && agrees(&line->versions[v], entry))
                 unit = line->versions[v].unit;
         }
         if (agrees(version, entry))
@@ -554,7 +554,8 @@ static bool in_part(const struct judging *judging, uint32_t number)
         for (uint32_t v = 0; v < line->count; v++) {
             const struct version *version = &line->versions[v];
 
-            if (excluded(judging, version->unit) && version->unit != number)
+            if (version->unit > judging->ceiling ||
+                (excluded(judging, version->unit) && version->unit != number))
                 continue;
             if (version->unit < number)
                 older = version;

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 
+#include "audit.h"
 #include "campaign.h"
 #include "conformance.h"
 #include "doctor.h"
@@ -98,7 +99,7 @@ static char *repeat_command(const struct options *opts, const struct campaign *c
     FILE *out = open_memstream(&text, &size);
 
     must(out != NULL);
-    fprintf(out, "%s run", program);
+    fprintf(out, "%s %s", program, opts->command);
     if (profile)
         fprintf(out, " --profile %s", profile);
     fprintf(out, " --seed %llu", (unsigned long long)campaign->seed);
@@ -120,6 +121,7 @@ static int run_command(const struct options *opts)
 {
     const char *profile = options_text(opts, "profile"), *bad = NULL;
     bool crashtest = profile && strcmp(profile, "crashtest") == 0;
+    bool audit = strcmp(opts->command, "audit") == 0;
     bool quick = profile && strcmp(profile, "quick") == 0;
     struct campaign campaign = {.jobs = (unsigned)options_u64(opts, "jobs"),
                                 .out = options_text(opts, "out"),
@@ -141,7 +143,7 @@ static int run_command(const struct options *opts)
         return usage_error("no such model (powercut list models)", bad);
     if (!take_faults(opts, &campaign, &bad))
         return usage_error("no such fault (powercut list faults)", bad);
-    campaign.seed = given_or(opts, "seed", profile ? 1 : fresh_seed());
+    campaign.seed = given_or(opts, "seed", profile || audit ? 1 : fresh_seed());
     campaign.seeds = given_or(opts, "traces", crashtest ? 400 : (quick ? 8 : 100));
     campaign.forever = campaign.time_seconds && !options_given(opts, "traces") && !profile;
     campaign.ops = (uint32_t)given_or(opts, "ops", 40);
@@ -159,7 +161,7 @@ static int run_command(const struct options *opts)
         fprintf(stderr, "seed=%llu version=%s store=%s traces=%llu models=%u\n",
                 (unsigned long long)campaign.seed, POWERCUT_VERSION, campaign.store->name,
                 (unsigned long long)campaign.seeds, (unsigned)campaign.model_count);
-    code = campaign_run(&campaign);
+    code = audit ? audit_run(&campaign) : campaign_run(&campaign);
     free(command);
     return code;
 }
@@ -492,9 +494,15 @@ static const struct {
     const char *name;
     int (*run)(const struct options *opts);
 } commands[] = {
-    {"run", run_command},        {"script", script_command},   {"replay", finding_command},
-    {"shrink", finding_command}, {"explain", finding_command}, {"conformance", conformance_command},
-    {"list", list_command},      {"demo", demo_command},
+    {"run", run_command},
+    {"audit", run_command},
+    {"script", script_command},
+    {"replay", finding_command},
+    {"shrink", finding_command},
+    {"explain", finding_command},
+    {"conformance", conformance_command},
+    {"list", list_command},
+    {"demo", demo_command},
 };
 
 static int help(FILE *out)

@@ -4,7 +4,10 @@
 #ifndef POWERCUT_POSIX_H
 #define POWERCUT_POSIX_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+#include "powercut/fault.h"
 
 struct pc_disk;
 
@@ -21,5 +24,21 @@ void pc_close_all(void);
 /* Compares shared mappings with what is known of them, so that stores become micro-ops. Done by
  * itself at every simulated call. */
 void pc_observe_mappings(void);
+
+/* Where a call came from: return addresses, innermost first, NULL where the chain ends. Needs frame
+ * pointers in the program. */
+#define PC_SITE_FRAMES 4
+struct pc_site {
+    enum pc_call_kind kind;
+    bool directory; /* a sync of a directory */
+    const void *frames[PC_SITE_FRAMES];
+};
+
+bool pc_site_equal(const struct pc_site *a, const struct pc_site *b);
+/* Tells of each fsync, fdatasync and rename on the mount, before it is done. `seen` must not make
+ * a simulated call. NULL: no more. */
+void pc_watch_sites(void (*seen)(void *ctx, const struct pc_site *site), void *ctx);
+/* Such calls from this place answer 0 and do nothing from now on. NULL: all are done again. */
+void pc_suppress_site(const struct pc_site *site);
 
 #endif
