@@ -195,7 +195,7 @@ static size_t items(struct pc_disk *disk)
     return count;
 }
 
-/* Every call that can be refused is, on the nth time, leaves no trace but itself, and works after. */
+/* Every call that can be refused is, leaves no trace but itself, and works the next time. */
 static void refused_calls(void **state)
 {
     static const enum pc_call_kind calls[] = {PC_CALL_CREATE,   PC_CALL_MKDIR,    PC_CALL_WRITE,
@@ -323,7 +323,7 @@ static void failed_append(void **state)
     }
 }
 
-/* Background writeback may have stored an older version before; the next failure loses the newer. */
+/* Background writeback may have stored an older version; the failure loses the newest only. */
 static void older_versions_stay(void **state)
 {
     for (size_t m = 1; m < MODELS; m++) {

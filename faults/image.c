@@ -478,8 +478,8 @@ static void fill_undefined(const struct pc_image *image, uint32_t ino, uint64_t 
     }
 }
 
-/* `content` up to `len` bytes, what is missing filled as the model says. What was written beyond the
- * size that survived is cut off: it must not come back when the file grows again. */
+/* `content` up to `len` bytes, what is missing filled as the model says. What was written beyond
+ * the size that survived is cut off: it must not come back when the file grows again. */
 static const struct block *filled(struct pc_image *image, uint32_t ino, uint32_t index,
                                   const struct block *content, uint32_t len, bool undefined,
                                   struct arena *arena)

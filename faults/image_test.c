@@ -4,7 +4,7 @@
  * count, the models include each other as they should, and nothing synced is missing.
  *
  * The reference counts in small bytes: a unit has 4 (or 1) of them, and the disk gets each repeated
- * `scale` times, which makes units of 512 and blocks of 4096 as cheap to enumerate as those of 4. */
+ * `scale` times, which makes units of 512 and blocks of 4096 as cheap as those of 4. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -520,44 +520,80 @@ done:
     set_release(&frontier);
 }
 
+/* Does `tree` have this file? Then "path=content;" in *out. */
+static bool find_file(const char *tree, const char *path, char *out)
+{
+    size_t len = strlen(path);
+
+    for (const char *at = tree; *at; at = strchr(at, ';') + 1)
+        if (strncmp(at, path, len) == 0 && at[len] == '=') {
+            snprintf(out, TEXT_MAX, "%.*s", (int)(strchr(at, ';') + 1 - at), at);
+            return true;
+        }
+    return false;
+}
+
+/* What syncs have promised about one path. */
+struct promise {
+    bool content, name, dir;
+};
+
+static void promise_after(struct promise *p, const struct op *op, const char *path)
+{
+    bool nested = path[1] == '/';
+
+    switch (op->kind) {
+    case OP_FSYNC:
+    case OP_FDATASYNC:
+        p->content |= strcmp(op->path, path) == 0;
+        break;
+    case OP_SYNC_DIR:
+        if (op->path[0] == '\0')
+            *(nested ? &p->dir : &p->name) = true;
+        else
+            p->name |= nested && op->path[0] == path[0];
+        break;
+    case OP_SYNC_ALL:
+        *p = (struct promise){true, true, true};
+        break;
+    case OP_MSYNC:
+    case OP_SYNC_RANGE:
+        break;
+    case OP_WRITE:
+    case OP_APPEND:
+    case OP_TRUNCATE:
+    case OP_ALLOCATE:
+    case OP_STORE:
+        p->content &= strcmp(op->path, path) != 0;
+        break;
+    default:
+        *p = (struct promise){false, false, !nested};
+        break;
+    }
+}
+
 /* A file whose content and name were synced and not touched since is in every image. Reads nothing
  * but the list of calls. */
 static void check_promises(const struct run *run)
 {
+    for (int k = 1; k <= run->ref.calls; k++)
+        if (run->ops[k - 1].kind == OP_LINK)
+            return; /* a path would not say which file it is */
     for (size_t f = 0; f < sizeof file_paths / sizeof file_paths[0]; f++) {
         const char *path = file_paths[f];
-        bool content = false, name = false, dir = path[1] != '/';
+        struct promise p = {false, false, path[1] != '/'};
 
         for (int k = 1; k <= run->ref.calls; k++) {
-            const struct op *op = &run->ops[k - 1];
-            bool here = strcmp(op->path, path) == 0;
-            bool all = op->kind == OP_SYNC_ALL;
-            char wanted[TEXT_MAX], *at;
+            const struct set *states = &run->states[k];
+            char wanted[TEXT_MAX], found[TEXT_MAX];
 
-            if (op->kind == OP_FSYNC || op->kind == OP_FDATASYNC)
-                content |= here;
-            else if (op->kind == OP_SYNC_DIR && dir)
-                name |= op->path[0] == '\0';
-            else if (op->kind == OP_SYNC_DIR && op->path[0] == '\0')
-                dir |= path[0] == 'd' || path[0] == 'e';
-            else if (op->kind == OP_SYNC_DIR)
-                name |= op->path[0] == path[0];
-            else if (all)
-                content = name = dir = true;
-            else if (op->kind != OP_MSYNC && op->kind != OP_SYNC_RANGE)
-                content = name = false, dir = path[1] != '/';
-            if (path[1] == '/' && name && !dir)
+            promise_after(&p, &run->ops[k - 1], path);
+            if (!p.content || !p.name || !p.dir ||
+                !find_file(run->ref.volatile_text[k], path, wanted))
                 continue;
-            if (!content || !name || !dir)
-                continue;
-            snprintf(wanted, sizeof wanted, "%s=", path);
-            at = strstr(run->ref.volatile_text[k], wanted);
-            if (at == NULL)
-                continue;
-            snprintf(wanted, sizeof wanted, "%.*s", (int)(strchr(at, ';') + 1 - at), at);
-            for (size_t i = 0; i < run->states[k].count; i++)
-                if (strstr(run->states[k].items[i], wanted) == NULL)
-                    explain(run, k, "a promise is broken", run->states[k].items[i]);
+            for (size_t i = 0; i < states->count; i++)
+                if (!find_file(states->items[i], path, found) || strcmp(found, wanted) != 0)
+                    explain(run, k, "a promise is broken", states->items[i]);
         }
     }
 }

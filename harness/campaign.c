@@ -58,6 +58,32 @@ static uint32_t lane(const struct campaign *campaign, uint64_t index)
     }
 }
 
+/* Sequence `index` of exhaustive_ops letters. A sequence contains its prefixes, crash points and all,
+ * so one length is enough. Two keys, buffers so small that two writes fill one. */
+static void spell(const struct campaign *campaign, uint64_t index, struct trace *trace)
+{
+    uint16_t a = trace_key(trace, bytes_str("a")), b = trace_key(trace, bytes_str("b"));
+    uint32_t seed = 0;
+
+    snprintf(trace->tuning, sizeof trace->tuning,
+             "write_buffer=512 block=128 table=1024 level0=2 level1=1024 multiplier=2 bloom=10 "
+             "cache=0 chunk=512 manifest=256");
+    for (uint32_t i = 0; i < campaign->exhaustive_ops; i++, index /= CAMPAIGN_ALPHABET) {
+        static const enum op_kind kinds[CAMPAIGN_ALPHABET] = {
+            OP_PUT,   OP_PUT,  OP_PUT,   OP_DELETE,  OP_DELETE, OP_BATCH,
+            OP_BATCH, OP_SYNC, OP_FLUSH, OP_COMPACT, OP_REOPEN};
+        uint32_t letter = (uint32_t)(index % CAMPAIGN_ALPHABET);
+        struct op *op = trace_add(trace, kinds[letter]);
+        struct value value = {op->kind == OP_PUT && letter == 2 ? 600 : 20, ++seed, NULL};
+
+        op->sync = letter == 1 || letter == 4 || letter == 6;
+        if (op->kind == OP_PUT || op->kind == OP_BATCH)
+            trace_add_write(trace, op, false, letter == 2 ? b : a, value);
+        if (op->kind == OP_DELETE || op->kind == OP_BATCH)
+            trace_add_write(trace, op, true, op->kind == OP_BATCH ? b : a, (struct value){0});
+    }
+}
+
 void campaign_trace(const struct campaign *campaign, uint64_t index, enum pc_model model,
                     struct trace *trace)
 {
@@ -71,6 +97,10 @@ void campaign_trace(const struct campaign *campaign, uint64_t index, enum pc_mod
     trace->disk.unit = campaign->unit ? campaign->unit : (index % 5 == 4 ? 4096 : 512);
     trace->disk.seed = trace->seed;
     snprintf(trace->store, sizeof trace->store, "%s", campaign->store->name);
+    if (campaign->exhaustive_ops) {
+        spell(campaign, index, trace);
+        return;
+    }
     tape_init(&tape, trace->seed);
     trace_generate(trace, &tape, &generator);
     tape_release(&tape);

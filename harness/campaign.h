@@ -11,6 +11,7 @@ struct campaign {
     enum pc_model models[PC_MODELS];
     uint32_t model_count;
     uint32_t ops;
+    uint32_t exhaustive_ops; /* instead of random traces: every sequence of so many operations */
     uint32_t faults; /* kinds that may be armed, a bit each */
     uint32_t unit;   /* 0: 512, and sometimes 4096 */
     struct budget budget;
@@ -25,6 +26,9 @@ struct campaign {
     const char *program;       /* argv[0] */
     const char *command;       /* what repeats the run */
 };
+
+/* Operations that exhaustive sequences are made of. */
+#define CAMPAIGN_ALPHABET 11u
 
 /* The exit code of the program. */
 int campaign_run(struct campaign *campaign);

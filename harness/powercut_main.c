@@ -93,7 +93,7 @@ static char *repeat_command(const struct options *opts, const struct campaign *c
                             const char *profile)
 {
     static const char *const kept[] = {"store",  "model",   "faults", "sector", "ops",
-                                       "leaves", "samples", "nested", "traces"};
+                                       "leaves", "samples", "nested", "traces", "exhaustive-ops"};
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
@@ -145,6 +145,11 @@ static int run_command(const struct options *opts)
         return usage_error("no such fault (powercut list faults)", bad);
     campaign.seed = given_or(opts, "seed", profile || audit ? 1 : fresh_seed());
     campaign.seeds = given_or(opts, "traces", crashtest ? 400 : (quick ? 8 : 100));
+    campaign.exhaustive_ops = (uint32_t)given_or(opts, "exhaustive-ops", 0);
+    if (campaign.exhaustive_ops > 8)
+        return usage_error("at most 8 operations can be enumerated", NULL);
+    for (uint32_t i = 0; i < campaign.exhaustive_ops; i++)
+        campaign.seeds = i == 0 ? CAMPAIGN_ALPHABET : campaign.seeds * CAMPAIGN_ALPHABET;
     campaign.forever = campaign.time_seconds && !options_given(opts, "traces") && !profile;
     campaign.ops = (uint32_t)given_or(opts, "ops", 40);
     campaign.unit = options_given(opts, "sector") ? (uint32_t)options_u64(opts, "sector") : 0;
