@@ -42,6 +42,7 @@ static void view_clear(struct pc_disk *disk)
     disk->fault_count = 0;
     disk->mark = disk->steps = 0;
     disk->step_limit = UINT64_MAX;
+    disk->insert_at = NEVER;
 }
 
 static void set_config(struct pc_disk *disk, const struct pc_disk_config *config)
@@ -208,6 +209,12 @@ void disk_step(struct pc_disk *disk)
     }
 }
 
+void pc_disk_insert_sync(struct pc_disk *disk, size_t call, uint32_t sync)
+{
+    disk->insert_at = (uint32_t)call;
+    disk->insert_sync = sync;
+}
+
 uint32_t disk_call(struct pc_disk *disk, const struct pc_call *call)
 {
     struct pc_call copy = *call;
@@ -277,7 +284,7 @@ void disk_load_size(struct pc_disk *disk, struct inode *inode)
         inode->size = tree_inode(disk->base, inode->ino)->size;
 }
 
-static struct unit *unit_slot(struct pc_disk *disk, struct inode *inode, uint32_t index)
+struct unit *disk_unit_slot(struct pc_disk *disk, struct inode *inode, uint32_t index)
 {
     if (index >= inode->unit_room) {
         uint32_t room = inode->unit_room ? inode->unit_room * 2 : 8;
@@ -296,7 +303,7 @@ static struct unit *unit_slot(struct pc_disk *disk, struct inode *inode, uint32_
     return &inode->units[index];
 }
 
-static bool exists_below(const struct pc_disk *disk, const struct inode *inode)
+bool disk_exists_below(const struct pc_disk *disk, const struct inode *inode)
 {
     if (disk->image)
         return inode->ino < disk->image->disk->inode_count;
@@ -305,12 +312,12 @@ static bool exists_below(const struct pc_disk *disk, const struct inode *inode)
 
 struct unit *disk_unit(struct pc_disk *disk, struct inode *inode, uint32_t index)
 {
-    struct unit *unit = unit_slot(disk, inode, index);
+    struct unit *unit = disk_unit_slot(disk, inode, index);
 
     if (unit->loaded)
         return unit;
     unit->loaded = true;
-    if (!exists_below(disk, inode))
+    if (!disk_exists_below(disk, inode))
         return unit;
     if (disk->image) {
         unit->content = image_unit(disk->image, inode->ino, index, &disk->arena);
@@ -322,7 +329,7 @@ struct unit *disk_unit(struct pc_disk *disk, struct inode *inode, uint32_t index
     return unit;
 }
 
-static struct place *place_of(struct pc_disk *disk, struct inode *inode, uint32_t index)
+struct place *disk_place_of(struct pc_disk *disk, struct inode *inode, uint32_t index)
 {
     struct place *place;
 
@@ -343,7 +350,7 @@ static struct place *place_of(struct pc_disk *disk, struct inode *inode, uint32_
     place = &inode->places[index];
     if (!place->loaded) {
         place->loaded = true;
-        if (!exists_below(disk, inode))
+        if (!disk_exists_below(disk, inode))
             place->mapped = false;
         else if (disk->image)
             place->mapped = image_mapped(disk->image, inode->ino, index);
@@ -407,7 +414,7 @@ static uint32_t crack_data(struct pc_disk *disk, struct inode *inode, uint32_t i
         uint64_t at = (uint64_t)index * disk->config.unit;
 
         effect.incarnation =
-            place_of(disk, inode, (uint32_t)(at / disk->config.block))->incarnation;
+            disk_place_of(disk, inode, (uint32_t)(at / disk->config.block))->incarnation;
         if (before != NONE && disk->log.effects[before].incarnation != effect.incarnation)
             before = NONE;
     }
@@ -447,7 +454,7 @@ static void crack_size(struct pc_disk *disk, struct inode *inode, uint64_t size,
 /* M, after the data nodes `first`..newest of this write in the block. */
 static void crack_map(struct pc_disk *disk, struct inode *inode, uint32_t index, uint32_t first)
 {
-    struct place *place = place_of(disk, inode, index);
+    struct place *place = disk_place_of(disk, inode, index);
     struct effect effect = {.kind = PC_ITEM_MAP,
                             .ino = inode->ino,
                             .unit = index,
@@ -490,7 +497,7 @@ void crack_truncate(struct pc_disk *disk, struct inode *inode, uint64_t size, bo
     disk_load_size(disk, inode);
     for (uint32_t i = place_end;
          disk->rules->journal && (uint64_t)i * disk->config.block < inode->size; i++) {
-        struct place *place = place_of(disk, inode, i);
+        struct place *place = disk_place_of(disk, inode, i);
 
         if (place->mapped) {
             effect = (struct effect){.kind = PC_ITEM_MAP,
@@ -504,7 +511,7 @@ void crack_truncate(struct pc_disk *disk, struct inode *inode, uint64_t size, bo
         }
     }
     for (uint32_t i = unit_end; (uint64_t)i * disk->config.unit < inode->size; i++) {
-        struct unit *unit = unit_slot(disk, inode, i);
+        struct unit *unit = disk_unit_slot(disk, inode, i);
 
         unit->loaded = true;
         unit->content = NULL;
@@ -605,7 +612,7 @@ static void crack_write_journal(struct pc_disk *disk, struct inode *inode, uint6
     while (offset < end) {
         uint32_t index = (uint32_t)(offset / disk->config.block);
         uint64_t block_end = min_u64(end, ((uint64_t)index + 1) * disk->config.block);
-        struct place *place = place_of(disk, inode, index);
+        struct place *place = disk_place_of(disk, inode, index);
         bool fresh = !place->mapped;
         uint32_t first = disk->log.node_count;
 
@@ -668,9 +675,6 @@ ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf
     return (ssize_t)done;
 }
 
-static void force_range(struct pc_disk *disk, struct inode *inode, uint64_t offset, size_t len,
-                        uint32_t call);
-
 ssize_t disk_write(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *buf, size_t len,
                    bool dsync)
 {
@@ -704,7 +708,7 @@ ssize_t disk_write(struct pc_disk *disk, uint32_t ino, uint64_t offset, const vo
     if (call.done)
         crack_write(disk, inode, offset, buf, (size_t)call.done);
     if (dsync && !(call.flags & PC_CALL_LIED))
-        force_range(disk, inode, offset, (size_t)call.done, index);
+        disk_force_range(disk, inode, offset, (size_t)call.done, index);
     return (ssize_t)call.done;
 }
 
@@ -793,191 +797,6 @@ int disk_stat(struct pc_disk *disk, uint32_t ino, struct disk_stat *out)
     *out = (struct disk_stat){ino, inode->kind, inode->kind == DISK_FILE ? inode->size : 4096,
                               inode->links};
     return 0;
-}
-
-/* ---- durability ---- */
-
-/* What a sync call forces of an inode; pending ones that are not forced stay. With a journal the
- * names of the inode go along, but not with fdatasync of a file. */
-static void force_inode(struct pc_disk *disk, struct inode *inode, uint32_t call, bool data_only)
-{
-    bool names = disk->rules->journal && (!data_only || inode->kind == DISK_DIRECTORY);
-    uint32_t kept = 0;
-
-    for (uint32_t i = 0; i < inode->pending_count; i++) {
-        struct pending pending = inode->pending[i];
-
-        if (pending.what == PEND_NAME && !names)
-            inode->pending[kept++] = pending;
-        else
-            log_force(&disk->log, pending.node, call, false);
-    }
-    inode->pending_count = kept;
-}
-
-/* Steps models need the newest node only: it needs all before it. */
-static void force_all(struct pc_disk *disk, uint32_t call)
-{
-    uint32_t count = disk->log.node_count;
-
-    for (uint32_t i = disk->rules->steps && count ? count - 1 : 0; i < count; i++)
-        log_force(&disk->log, i, call, false);
-    for (uint32_t i = 0; i < disk->inode_count; i++)
-        if (disk->inodes[i])
-            disk->inodes[i]->pending_count = 0;
-}
-
-/* The data of one node: what is the newest of its unit and not durable is lost. */
-static void drop_data(struct pc_disk *disk, struct inode *inode, uint32_t index, uint32_t call)
-{
-    struct log *log = &disk->log;
-    const struct node *node = &log->nodes[index];
-
-    for (uint32_t e = node->first_effect; e < node->first_effect + node->effects; e++)
-        if (log->effects[e].kind == PC_ITEM_DATA && node->forced_at == NEVER &&
-            unit_slot(disk, inode, log->effects[e].unit)->last == e)
-            log_void(log, e, call);
-}
-
-/* A failed sync drops the dirty pages of [from, to): of each unit the newest unforced data is gone,
- * older ones stay possible and are never forced. Sizes and mappings count as written, but in steps
- * models, where nothing is written apart. */
-static void drop_pages(struct pc_disk *disk, struct inode *inode, uint64_t from, uint64_t to,
-                       uint32_t call)
-{
-    struct log *log = &disk->log;
-    uint32_t kept = 0;
-
-    if (disk->config.model == PC_PROCESS_KILL)
-        return;
-    for (uint32_t i = 0; i < inode->pending_count; i++) {
-        struct pending pending = inode->pending[i];
-        const struct effect *effect = &log->effects[log->nodes[pending.node].first_effect];
-        uint64_t size = effect->kind == PC_ITEM_MAP ? disk->config.block : disk->config.unit;
-        uint64_t at = effect->unit * size;
-        bool place = effect->kind == PC_ITEM_DATA || effect->kind == PC_ITEM_MAP;
-
-        if (pending.what != PEND_CONTENT ||
-            (place ? at >= to || at + size <= from : to != UINT64_MAX)) {
-            inode->pending[kept++] = pending;
-            continue;
-        }
-        drop_data(disk, inode, pending.node, call);
-        if (effect->kind != PC_ITEM_DATA && !disk->rules->steps)
-            log_force(log, pending.node, call, true);
-    }
-    inode->pending_count = kept;
-}
-
-/* fsync, fdatasync and sync (no inode), and msync, which has a range. */
-static int sync_call(struct pc_disk *disk, struct inode *inode, struct pc_call *call)
-{
-    struct pc_fault *fault = fault_ask(disk, call->kind, call->path);
-    bool range = call->kind == PC_CALL_MSYNC;
-    uint32_t index;
-
-    if (fault && fault->kind == PC_FAULT_LOSTSYNC) {
-        call->flags |= PC_CALL_LIED;
-        disk_call(disk, call);
-        return 0;
-    }
-    if (fault && fault->kind != PC_FAULT_SHORT) {
-        call->flags |= PC_CALL_FAILED;
-        index = disk_call(disk, call);
-        if (inode && fault->kind == PC_FAULT_EIO)
-            drop_pages(disk, inode, range ? call->offset : 0,
-                       range ? call->offset + call->length : UINT64_MAX, index);
-        return fault_error(fault);
-    }
-    index = disk_call(disk, call);
-    if (range)
-        force_range(disk, inode, call->offset, (size_t)call->length, index);
-    else if (disk->rules->steps || inode == NULL)
-        force_all(disk, index);
-    else
-        force_inode(disk, inode, index, call->kind == PC_CALL_FDATASYNC);
-    return 0;
-}
-
-int disk_sync(struct pc_disk *disk, uint32_t ino, bool data_only)
-{
-    struct inode *inode = disk_inode(disk, ino);
-    struct pc_call call = {.kind = data_only ? PC_CALL_FDATASYNC : PC_CALL_FSYNC,
-                           .path = inode->path};
-
-    return sync_call(disk, inode, &call);
-}
-
-int disk_sync_all(struct pc_disk *disk)
-{
-    struct pc_call call = {.kind = PC_CALL_SYNC, .path = ""};
-
-    return sync_call(disk, NULL, &call);
-}
-
-int disk_sync_range(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len)
-{
-    struct pc_call call = {.kind = PC_CALL_SYNC_RANGE,
-                           .path = disk_inode(disk, ino)->path,
-                           .offset = offset,
-                           .length = len};
-
-    disk_call(disk, &call);
-    return 0;
-}
-
-/* The size of the file before the first micro-op of this log. */
-static uint64_t size_below(struct pc_disk *disk, const struct inode *inode)
-{
-    if (!exists_below(disk, inode))
-        return 0;
-    return disk->image ? image_size(disk->image, inode->ino)
-                       : tree_inode(disk->base, inode->ino)->size;
-}
-
-/* The units of a range, what maps them, and the size change by which the file came to cover it. */
-static void force_range(struct pc_disk *disk, struct inode *inode, uint64_t offset, size_t len,
-                        uint32_t call)
-{
-    struct log *log = &disk->log;
-    uint64_t end = offset + len;
-    uint32_t size = NONE;
-
-    if (len == 0)
-        return;
-    if (disk->rules->steps) {
-        force_all(disk, call);
-        return;
-    }
-    for (uint64_t at = offset; at < end; at = (at / disk->config.unit + 1) * disk->config.unit) {
-        const struct unit *unit = unit_slot(disk, inode, (uint32_t)(at / disk->config.unit));
-
-        if (unit->last != NONE)
-            log_force(log, log->effects[unit->last].node, call, false);
-        if (disk->rules->journal) {
-            const struct place *place = place_of(disk, inode, (uint32_t)(at / disk->config.block));
-
-            if (place->last != NONE && !log->effects[place->last].unmaps)
-                log_force(log, log->effects[place->last].node, call, false);
-        }
-    }
-    /* Newest first: the last effect that still covers `end` while the one before it does not. */
-    for (uint32_t e = inode->last_size; e != NONE; e = log->effects[e].prev) {
-        if (log->effects[e].size < end)
-            break;
-        size = log->effects[e].prev == NONE && size_below(disk, inode) >= end ? NONE : e;
-    }
-    if (size != NONE)
-        log_force(log, log->effects[size].node, call, false);
-}
-
-int disk_msync(struct pc_disk *disk, uint32_t ino, uint64_t offset, size_t len)
-{
-    struct inode *inode = disk_inode(disk, ino);
-    struct pc_call call = {
-        .kind = PC_CALL_MSYNC, .path = inode->path, .offset = offset, .length = len};
-
-    return sync_call(disk, inode, &call);
 }
 
 void disk_hold(struct pc_disk *disk, uint32_t ino)

@@ -60,6 +60,9 @@ int disk_sync(struct pc_disk *disk, uint32_t ino, bool data_only);
 int disk_sync_all(struct pc_disk *disk);
 int disk_sync_range(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len);
 
+/* A call of the program is complete: what pc_disk_insert_sync asked for is done now. */
+void disk_after_call(struct pc_disk *disk);
+
 /* An open descriptor keeps a nameless inode alive. */
 void disk_hold(struct pc_disk *disk, uint32_t ino);
 void disk_drop(struct pc_disk *disk, uint32_t ino);

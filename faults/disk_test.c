@@ -235,6 +235,38 @@ static void unlinked_file_lives_on(void **state)
     }
 }
 
+static size_t open_items(struct pc_disk *disk)
+{
+    struct pc_image *image = pc_image_new(disk, pc_disk_call_count(disk));
+    size_t count = pc_image_items(image);
+
+    pc_image_free(image);
+    return count;
+}
+
+/* With a journal a sync of an open file forces also the change that took its name away. */
+static void sync_of_a_nameless_file(void **state)
+{
+    for (int by_rename = 0; by_rename < 2; by_rename++) {
+        struct pc_disk *disk = new_disk(PC_EXT4_ORDERED);
+        uint32_t f = create(disk, DISK_ROOT, "f");
+
+        create(disk, DISK_ROOT, "g");
+        disk_hold(disk, f);
+        assert_int_equal(disk_sync_all(disk), 0);
+        if (by_rename)
+            assert_int_equal(move(disk, DISK_ROOT, "g", DISK_ROOT, "f"), 0);
+        else
+            assert_int_equal(disk_unlink(disk, DISK_ROOT, "f", 1), 0);
+        assert_int_equal(open_items(disk), 1);
+        assert_int_equal(disk_sync(disk, f, true), 0);
+        assert_int_equal(open_items(disk), 1);
+        assert_int_equal(disk_sync(disk, f, false), 0);
+        assert_int_equal(open_items(disk), 0);
+        pc_disk_free(disk);
+    }
+}
+
 static void listing_order(void **state)
 {
     struct pc_disk_config config = {.model = PC_POSIX, .unit = 512};
@@ -623,6 +655,7 @@ int main(void)
         cmocka_unit_test(truncated_tail_is_zero),
         cmocka_unit_test(names_and_calls),
         cmocka_unit_test(unlinked_file_lives_on),
+        cmocka_unit_test(sync_of_a_nameless_file),
         cmocka_unit_test(listing_order),
         cmocka_unit_test(hash_of_a_run),
         cmocka_unit_test(steps),

@@ -166,13 +166,16 @@ void pc_image_item(const struct pc_image *image, uint32_t item, struct pc_item *
     must(item < image->item_count);
     node = &log->nodes[image->items[item]];
     effect = &log->effects[node->first_effect];
-    *out = (struct pc_item){effect->kind, effect->path, "", 0, effect->version, node->call};
+    *out = (struct pc_item){effect->kind,    effect->path, "",         0,
+                            effect->version, node->call,   effect->ino};
     if (effect->kind == PC_ITEM_DATA)
         out->offset = (uint64_t)effect->unit * image->disk->config.unit;
     else if (effect->kind == PC_ITEM_MAP)
         out->offset = (uint64_t)effect->unit * image->disk->config.block;
     else
         out->offset = effect->size;
+    if (effect->kind == PC_ITEM_NAME)
+        out->sync = effect->unit;
     if (effect->kind == PC_ITEM_NAME && node->effects > 1)
         out->to = log->effects[node->first_effect + 1].path;
 }

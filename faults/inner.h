@@ -103,6 +103,7 @@ struct pc_disk {
     struct pc_fault *faults[16];
     uint32_t fault_count;
     uint64_t mark, steps, step_limit;
+    uint32_t insert_at, insert_sync; /* the sync that pc_disk_insert_sync asked for; NEVER: none */
     void (*step_exceeded)(void *);
     void *step_ctx;
     bool hard_links;    /* some inode may have several names */
@@ -112,6 +113,14 @@ struct pc_disk {
 
 struct inode *disk_inode(struct pc_disk *disk, uint32_t ino); /* loads; never NULL */
 struct unit *disk_unit(struct pc_disk *disk, struct inode *inode, uint32_t index);
+/* The slot of a unit, without looking at its content; the block of a file. */
+struct unit *disk_unit_slot(struct pc_disk *disk, struct inode *inode, uint32_t index);
+struct place *disk_place_of(struct pc_disk *disk, struct inode *inode, uint32_t index);
+/* Was the inode there before the log began? */
+bool disk_exists_below(const struct pc_disk *disk, const struct inode *inode);
+/* O_DSYNC: the units of a range, what maps them, and the size by which the file came to cover it. */
+void disk_force_range(struct pc_disk *disk, struct inode *inode, uint64_t offset, size_t len,
+                      uint32_t call);
 void disk_load_size(struct pc_disk *disk, struct inode *inode);
 struct entry *disk_entry(struct pc_disk *disk, struct inode *dir, const char *name, size_t len);
 void disk_load_names(struct pc_disk *disk, struct inode *dir);

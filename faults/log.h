@@ -42,7 +42,7 @@ struct effect {
     uint32_t node;
     uint32_t prev; /* the effect before it on the same place */
     uint32_t ino;  /* names: the inode that the name then points to, 0 for none */
-    uint32_t unit; /* data: unit index; map: block index */
+    uint32_t unit; /* data: unit index; map: block index; name: number of the directory */
     uint32_t incarnation;
     uint32_t version;
     uint32_t voided_at; /* data whose page was dropped by the failed sync call of this index */

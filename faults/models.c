@@ -70,6 +70,21 @@ static bool find(const char *const *names, int count, const char *name, int *out
     return false;
 }
 
+bool pc_fault_fits(enum pc_fault_kind kind, enum pc_call_kind call)
+{
+    bool sync = call == PC_CALL_FSYNC || call == PC_CALL_FDATASYNC || call == PC_CALL_SYNC;
+
+    switch (kind) {
+    case PC_FAULT_SHORT:
+    case PC_FAULT_EINTR:
+        return call == PC_CALL_WRITE;
+    case PC_FAULT_LOSTSYNC:
+        return sync;
+    default:
+        return call != PC_CALL_STORE && call != PC_CALL_SYNC_RANGE;
+    }
+}
+
 const char *pc_call_kind_name(enum pc_call_kind kind)
 {
     return call_names[kind];

@@ -253,6 +253,7 @@ static void crack_entry(struct pc_disk *disk, struct inode *dir, struct entry *e
 {
     struct effect effect = {.kind = PC_ITEM_NAME,
                             .ino = ino,
+                            .unit = dir->ino,
                             .prev = entry->last,
                             .path = disk_join(disk, dir, entry->name, entry->len)};
 

@@ -30,7 +30,12 @@
 
 _Static_assert(sizeof(off_t) == 8 && sizeof(long) == 8, "64-bit systems only");
 
+#ifdef POWERCUT_PRELOAD
+#include "posix_preload.h"
+struct layer layer = {.watching = true};
+#else
 struct layer layer;
+#endif
 __thread bool layer_inside;
 
 static __thread bool resolving;
@@ -98,8 +103,28 @@ void layer_enter(void)
         map_observe();
 }
 
+/* The disk of a forked child is a copy of its parent's. */
+static void warn_orphan(void)
+{
+    char line[200];
+    int len;
+
+    if (pc_disk_call_count(layer.disk) == layer.orphan_calls)
+        return;
+    layer.orphan = false;
+    len = snprintf(line, sizeof line,
+                   "powercut: process %d was forked and has changed its own copy of the simulated "
+                   "disk; nobody else will see it\n",
+                   (int)getpid());
+    (void)!real_write(STDERR_FILENO, line, (size_t)len);
+}
+
 long layer_leave(long result)
 {
+    if (layer.disk)
+        disk_after_call(layer.disk);
+    if (layer.orphan)
+        warn_orphan();
     leave_lock();
     if (result_failed(result)) {
         errno = (int)-result;
@@ -109,6 +134,42 @@ long layer_leave(long result)
 }
 
 /* ---- the system's own calls ---- */
+
+#if defined __x86_64__
+static long trap(long number, const long *arg)
+{
+    register long r10 __asm__("r10") = arg[3];
+    register long r8 __asm__("r8") = arg[4];
+    register long r9 __asm__("r9") = arg[5];
+    long result;
+
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(arg[0]), "S"(arg[1]), "d"(arg[2]), "r"(r10), "r"(r8),
+                       "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+#elif defined __aarch64__
+static long trap(long number, const long *arg)
+{
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = arg[0];
+    register long x1 __asm__("x1") = arg[1];
+    register long x2 __asm__("x2") = arg[2];
+    register long x3 __asm__("x3") = arg[3];
+    register long x4 __asm__("x4") = arg[4];
+    register long x5 __asm__("x5") = arg[5];
+
+    __asm__ volatile("svc 0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory");
+    return x0;
+}
+#else
+#error "layer_syscall has to be written for this processor"
+#endif
 
 void *layer_resolve(const char *name)
 {
@@ -120,6 +181,24 @@ void *layer_resolve(const char *name)
     found = dlsym(RTLD_NEXT, name);
     resolving = false;
     return found;
+}
+
+/* Arguments beyond those given are whatever is there; the kernel does not look at them. */
+long layer_syscall(long number, ...)
+{
+    long arg[6], result;
+    va_list ap;
+
+    va_start(ap, number);
+    for (int i = 0; i < 6; i++)
+        arg[i] = va_arg(ap, long);
+    va_end(ap);
+    result = trap(number, arg);
+    if (result_failed(result)) {
+        errno = (int)-result;
+        return -1;
+    }
+    return result;
 }
 
 /* ---- messages ---- */
@@ -146,7 +225,7 @@ long layer_refuse_fd(const char *call, int fd, int error)
 
 /* Does `path` lie at or below the mount point? Repeated slashes and "." count as nothing; ".." in
  * front of the mount point is not followed. */
-bool path_below(const char *path)
+static bool names_below(const char *path)
 {
     const char *want = layer.prefix, *p = path;
 
@@ -168,6 +247,19 @@ bool path_below(const char *path)
     }
     return true;
 }
+
+#ifdef POWERCUT_PRELOAD
+bool path_below(const char *path)
+{
+    return (layer.prefix_len || preload_find_mount()) && names_below(path) &&
+           (layer.disk || preload_start());
+}
+#else
+bool path_below(const char *path)
+{
+    return names_below(path);
+}
+#endif
 
 /* A simulated call was left by a jump (the step limit of the disk): the lock is still held. */
 static void enter_anyhow(void)
@@ -196,6 +288,7 @@ void pc_mount(const char *prefix, struct pc_disk *disk)
     memcpy(layer.prefix, disk ? prefix : "", len + 1);
     layer.prefix_len = len;
     __atomic_store_n(&layer.disk, disk, __ATOMIC_RELEASE);
+    layer.watching = disk != NULL;
     leave_lock();
 }
 
@@ -226,4 +319,6 @@ void pc_observe_mappings(void)
 
 /* ---- the calls ---- */
 
+#pragma GCC visibility push(default)
 #include "posix_table.h"
+#pragma GCC visibility pop

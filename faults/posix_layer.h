@@ -58,6 +58,9 @@ bool layer_left_out(enum pc_call_kind kind, bool directory);
 
 struct layer {
     struct pc_disk *disk; /* NULL: not mounted */
+    bool watching;        /* paths are compared: mounted, or the preload library not awake yet */
+    bool orphan;          /* a forked child of the preload library, which has not said so yet */
+    size_t orphan_calls;  /* of the disk at the fork */
     size_t prefix_len;
     char prefix[256];
 };
@@ -68,7 +71,8 @@ extern __thread bool layer_inside; /* this thread holds the lock */
 void layer_enter(void);
 long layer_leave(long result); /* turns -errno into errno and -1 */
 void *layer_resolve(const char *name);
-bool path_below(const char *path); /* the slow half of path_is_ours */
+long layer_syscall(long number, ...); /* the system call itself; never interposed */
+bool path_below(const char *path);    /* the slow half of path_is_ours */
 
 /* "powercut: CALL is not supported on a simulated file (PATH)" on stderr; answers -error. */
 long layer_refuse(const char *call, const char *path, int error);
@@ -76,7 +80,7 @@ long layer_refuse_fd(const char *call, int fd, int error);
 
 static inline bool path_is_ours(const char *path)
 {
-    return layer.disk && path && path[0] == '/' && path_below(path);
+    return layer.watching && path && path[0] == '/' && path_below(path);
 }
 
 static inline bool result_failed(long result)
@@ -212,14 +216,17 @@ static inline bool stream_is_ours(FILE *file)
     return stream_high && stream_is_ours_slow(file);
 }
 void stream_forget_all(void);
+void stream_flush_all(void);
 
 /* ---- the calls ---- */
 
 #pragma GCC visibility pop
 
+#pragma GCC visibility push(default)
 #define POSIX_DECLARE
 #include "posix_table.h"
 #undef POSIX_DECLARE
+#pragma GCC visibility pop
 
 #pragma GCC visibility push(hidden)
 #include "posix_sim.h"

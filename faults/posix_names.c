@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "posix_layer.h"
 
+#include "exchange.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -45,13 +47,29 @@ static int check_rename(const struct place *from, const struct place *to, bool n
     return there ? 0 : place_free(to);
 }
 
+/* Both exist and change places; what is not a directory has no slash behind its name. */
+static long exchange(const struct place *from, const struct place *to)
+{
+    enum disk_kind kind;
+    uint32_t ino;
+    int st = place_inode(from, &ino, &kind);
+
+    if (!st)
+        st = place_inode(to, &ino, &kind);
+    return st ? st
+              : disk_exchange(layer.disk, from->dir, from->name, from->len, to->dir, to->name,
+                              to->len);
+}
+
 long sim_renameat(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
 {
     struct place source, target;
     int st;
 
-    if (flags & ~(unsigned)RENAME_NOREPLACE)
+    if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
         return layer_refuse("a flag of renameat2", from, EINVAL);
+    if (flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+        return -EINVAL;
     if (!from || !to)
         return -EFAULT;
     if (!*from || !*to)
@@ -67,6 +85,8 @@ long sim_renameat(int from_dir, const char *from, int to_dir, const char *to, un
         return -EBUSY;
     if (target.last != PLACE_NAME)
         return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+    if (flags & RENAME_EXCHANGE)
+        return exchange(&source, &target);
     st = check_rename(&source, &target, flags & RENAME_NOREPLACE);
     if (st)
         return st;

@@ -23,7 +23,7 @@ static void fill(uint32_t ino, const struct disk_stat *from, struct stat *st)
     st->st_gid = getegid();
     st->st_size = (off_t)from->size;
     st->st_blksize = BLOCK;
-    st->st_blocks = (blkcnt_t)((from->size + 511) / 512);
+    st->st_blocks = (blkcnt_t)((from->size + BLOCK - 1) / BLOCK * (BLOCK / 512));
 }
 
 static long stat_inode(uint32_t ino, struct stat *st)

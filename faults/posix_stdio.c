@@ -37,6 +37,15 @@ void stream_forget_all(void)
         streams[i].fd = -1;
 }
 
+/* As exit does, which is too late for who looks at the disk before. Without the lock. */
+void stream_flush_all(void)
+{
+    for (uint32_t i = 0; i < stream_high; i++) {
+        if (streams[i].file)
+            (void)fflush(streams[i].file);
+    }
+}
+
 /* ---- the cookie: a struct stream ---- */
 
 static ssize_t stream_read(void *cookie, char *buf, size_t size)

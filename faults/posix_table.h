@@ -35,7 +35,7 @@
                                                                                                    \
         __VA_ARGS__                                                                                \
         if (!real && !(real = (returns(*) params)layer_resolve(#name)))                            \
-            return (returns)syscall(number, UNPACK args);                                          \
+            return (returns)layer_syscall(number, UNPACK args);                                          \
         return real args;                                                                          \
     }
 

@@ -3,8 +3,8 @@
  * It knows nothing of the disk: it cracks calls itself, with its own orders and forced sets,
  * enumerates every legal set of micro-ops by brute force and folds each into a tree. It never
  * leaves out a write of equal content and never looks lazily, so a comparison also shows that those
- * two economies of the disk lose nothing. It is slow and small on purpose: at most 120 micro-ops, files
- * of at most 64 bytes, names of one letter, directories in the root only.
+ * two economies of the disk lose nothing. It is slow and small on purpose: at most 120 micro-ops,
+ * files of at most 64 bytes, names of one letter, directories in the root only.
  *
  * A state is a text "a=xx..;d/;d/a=?;", '.' for a zero byte, '?' for an undefined one. */
 #ifndef FAULTS_REFERENCE_TEST_H

@@ -33,8 +33,11 @@ void finding_item(const struct pc_image *image, uint32_t item, struct item_name 
 uint32_t finding_find(const struct pc_image *image, const struct item_name *name)
 {
     uint32_t skip = name->version / SAME_NAME;
-    struct pc_item wanted = {name->kind, name->path, "", name->offset, name->version % SAME_NAME,
-                             0};
+    struct pc_item wanted = {.kind = name->kind,
+                             .path = name->path,
+                             .to = "",
+                             .offset = name->offset,
+                             .version = name->version % SAME_NAME};
     struct pc_item other;
 
     for (uint32_t i = 0; i < pc_image_items(image); i++) {
@@ -65,6 +68,34 @@ static uint32_t minimal(struct pc_image *image, const uint8_t *states, enum pc_i
         finding_item(image, i, &out[count++]);
     }
     return count;
+}
+
+/* Per file or directory with lost items: a sync right behind the last call that issued one. */
+static void find_remedies(const struct pc_image *image, const uint8_t *states, struct cut *cut)
+{
+    for (uint32_t i = 0; i < pc_image_items(image); i++) {
+        struct pc_item item;
+        uint32_t r = 0;
+        const char *slash;
+
+        if (states[i] != PC_ITEM_LOST)
+            continue;
+        pc_image_item(image, i, &item);
+        while (r < cut->remedy_count && cut->remedies[r].sync != item.sync)
+            r++;
+        if (r == CUT_REMEDIES)
+            continue;
+        if (r == cut->remedy_count)
+            cut->remedy_count++;
+        cut->remedies[r].sync = item.sync;
+        cut->remedies[r].call = item.call + 1;
+        slash = item.kind == PC_ITEM_NAME ? strrchr(item.path, '/') : NULL;
+        if (item.kind == PC_ITEM_NAME)
+            snprintf(cut->remedies[r].path, sizeof cut->remedies[r].path, "%.*s",
+                     slash ? (int)(slash - item.path) : 1, slash ? item.path : "/");
+        else
+            snprintf(cut->remedies[r].path, sizeof cut->remedies[r].path, "%.63s", item.path);
+    }
 }
 
 static void say_call(const struct pc_disk *disk, size_t k, struct cut *cut)
@@ -109,6 +140,7 @@ void finding_cut(const struct pc_disk *disk, const struct pc_image *image_in, si
         states[i] = (uint8_t)pc_image_state(image_in, i);
     *cut = (struct cut){.crash = {.fill = fill}};
     say_call(disk, k, cut);
+    find_remedies(image, states, cut);
     lost = minimal(image, states, PC_ITEM_LOST, cut->items);
     for (uint32_t i = 0; i < n; i++) /* what nobody looked at is lost, seen from the oldest pole */
         if (states[i] == PC_ITEM_OPEN)

@@ -12,11 +12,20 @@
 
 #define CUT_ITEMS 256
 
+/* A sync that would have made lost items durable: of `path`, after so many calls of the epoch. */
+#define CUT_REMEDIES 12
+struct remedy {
+    uint32_t call, sync;
+    char path[64];
+};
+
 /* One crash: a point of the log and an image. */
 struct cut {
     struct crash crash;
     struct item_name items[CUT_ITEMS]; /* lost when the pole is newest, kept when it is oldest */
     uint32_t item_count;
+    struct remedy remedies[CUT_REMEDIES];
+    uint32_t remedy_count;
     char before[96]; /* the call that was about to happen, in words */
 };
 

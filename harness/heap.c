@@ -15,10 +15,23 @@
 #define HEAP_MALLOC 0
 #endif
 
+#if HEAP_MALLOC
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, size)   ((void)(p), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(p, size) ((void)(p), (void)(size))
+#endif
+
 struct heap_chunk {
     struct heap_chunk *next;
     size_t size;
     _Alignas(16) uint8_t bytes[];
+};
+
+/* Before a block from malloc; out of bounds for everybody but the functions here. */
+struct heap_block {
+    _Alignas(16) struct heap_block *next;
+    struct heap_block **link; /* what points here */
 };
 
 static unsigned class_of(size_t size)
@@ -58,6 +71,37 @@ static void *bump(struct heap *heap, size_t size)
     return p;
 }
 
+static void link_block(struct heap_block **link, struct heap_block *block)
+{
+    ASAN_UNPOISON_MEMORY_REGION(link, sizeof *link);
+    *link = block;
+    if (block) {
+        ASAN_UNPOISON_MEMORY_REGION(block, sizeof *block);
+        block->link = link;
+        ASAN_POISON_MEMORY_REGION(block, sizeof *block);
+    }
+}
+
+static void *block_new(struct heap *heap, size_t size)
+{
+    struct heap_block *block = malloc(sizeof *block + size);
+
+    must(block != NULL);
+    *block = (struct heap_block){0};
+    link_block(&block->next, heap->blocks);
+    link_block(&heap->blocks, block);
+    return block + 1;
+}
+
+static void block_free(void *p)
+{
+    struct heap_block *block = (struct heap_block *)p - 1;
+
+    ASAN_UNPOISON_MEMORY_REGION(block, sizeof *block);
+    link_block(block->link, block->next);
+    free(block);
+}
+
 void *heap_alloc(void *ctx, size_t size)
 {
     struct heap *heap = ctx;
@@ -68,7 +112,7 @@ void *heap_alloc(void *ctx, size_t size)
     if (heap->held > heap->peak)
         heap->peak = heap->held;
     if (HEAP_MALLOC || class >= HEAP_CLASSES)
-        return malloc(size ? size : 1);
+        return block_new(heap, size);
     p = heap->free_lists[class];
     if (p) {
         heap->free_lists[class] = *(void **)p;
@@ -86,7 +130,7 @@ void heap_free(void *ctx, void *p, size_t size)
         return;
     heap->held -= size;
     if (HEAP_MALLOC || class >= HEAP_CLASSES) {
-        free(p);
+        block_free(p);
         return;
     }
     *(void **)p = heap->free_lists[class];
@@ -95,6 +139,8 @@ void heap_free(void *ctx, void *p, size_t size)
 
 void heap_reset(struct heap *heap)
 {
+    while (heap->blocks)
+        block_free(heap->blocks + 1);
     for (int i = 0; i < HEAP_CLASSES; i++)
         heap->free_lists[i] = NULL;
     heap->current = NULL;
@@ -104,6 +150,7 @@ void heap_reset(struct heap *heap)
 
 void heap_release(struct heap *heap)
 {
+    heap_reset(heap);
     while (heap->first) {
         struct heap_chunk *chunk = heap->first;
 

@@ -10,12 +10,14 @@
 #define HEAP_CLASSES 28
 
 struct heap_chunk;
+struct heap_block;
 
 struct heap {
     struct heap_chunk *first, *current;
     size_t used;
     void *free_lists[HEAP_CLASSES];
-    size_t held; /* bytes that the store has not given back */
+    struct heap_block *blocks; /* those that came from malloc */
+    size_t held;               /* bytes that the store has not given back */
     size_t peak;
 };
 

@@ -104,6 +104,7 @@ bool play_step(struct play *play, uint32_t index, FILE *out)
     const struct op *op = &play->session.trace->ops[index];
 
     play->session.op = index + 1;
+    play->session.error = (struct pc_store_error){0};
     switch (op->kind) {
     case OP_CRASH:
     case OP_LOSE:

@@ -431,11 +431,24 @@ static void print_mark(void *ctx, const char *name, uint64_t hits)
     printf("mark %s\n", name);
 }
 
+static bool listable(const char *what)
+{
+    static const char *const known[] = {"",      "stores", "models", "faults",
+                                        "calls", "steps",  "rules",  "marks"};
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(known[i], what) == 0)
+            return true;
+    return false;
+}
+
 static int list_command(const struct options *opts)
 {
     const char *what = opts->operand_count ? opts->operands[0] : "";
     bool all = *what == '\0';
 
+    if (!listable(what))
+        return usage_error("nothing of that name to list (powercut help list)", what);
     if (all || strcmp(what, "stores") == 0)
         for (size_t i = 0; stores_at(i); i++)
             printf("store %s\n", stores_at(i)->name);
@@ -449,6 +462,9 @@ static int list_command(const struct options *opts)
     if (all || strcmp(what, "calls") == 0)
         for (int i = 0; i < PC_CALL_KINDS; i++)
             printf("call %s\n", pc_call_kind_name((enum pc_call_kind)i));
+    if (all || strcmp(what, "steps") == 0)
+        for (int i = 0; i < OP_KINDS; i++)
+            printf("step %s\n", trace_step_name((enum op_kind)i));
     if (all || strcmp(what, "rules") == 0)
         for (int i = 1; i < RULES; i++)
             printf("rule %s\n", rule_name((enum rule)i));

@@ -65,6 +65,7 @@ static bool add_step(struct script *script, const char *line, uint32_t number, c
                      size_t room)
 {
     uint32_t before = script->trace.op_count;
+    bool ok;
 
     if (strncmp(line, "finding rule=", 13) == 0) {
         if (rule_from_name(line + 13, &script->rule))
@@ -72,14 +73,13 @@ static bool add_step(struct script *script, const char *line, uint32_t number, c
         snprintf(why, room, "no such rule");
         return false;
     }
-    if (!trace_parse(&script->trace, line, number, why, room))
-        return false;
-    if (script->trace.op_count > before) {
+    ok = trace_parse(&script->trace, line, number, why, room);
+    if (script->trace.op_count > before) { /* also where half of a step was taken */
         script->steps = realloc(script->steps, script->trace.op_count * sizeof *script->steps);
         must(script->steps != NULL);
         script->steps[before] = (struct script_step){NULL, number};
     }
-    return true;
+    return ok;
 }
 
 bool script_load(struct script *script, const char *file, char *why, size_t room)
@@ -344,7 +344,7 @@ enum script_result script_run(struct script *script, const char *file, bool rewr
     const struct pc_store *store = stores_find(script->trace.store);
     struct run run = {.script = script};
     enum script_result result;
-    bool more = true;
+    bool more = true, unanswered;
 
     if (store == NULL) {
         if (out)
@@ -359,9 +359,16 @@ enum script_result script_run(struct script *script, const char *file, bool rewr
         more = capture_step(&run, i);
     if (more)
         play_end(&run.play);
+    unanswered = more && run.finding.found;
     if (rewrite && run.play.why[0] == '\0')
         write_answers(&run, file);
     result = rewrite && run.play.why[0] == '\0' ? SCRIPT_PASSED : compare(&run, file, out);
+    if (unanswered) { /* seen when the store was closed behind the last step */
+        if (out)
+            fprintf(out, "%s: after the last step: violation: %s: %s\n", file,
+                    rule_name(run.finding.verdict.rule), run.finding.verdict.text);
+        result = SCRIPT_VIOLATION;
+    }
     if (finding)
         *finding = run.finding;
     play_release(&run.play);

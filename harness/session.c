@@ -25,6 +25,8 @@ void session_init(struct session *session, struct trace *trace, const struct pc_
     memcpy(session->faults, trace->faults, sizeof session->faults);
     for (int i = 0; i < TRACE_FAULTS; i++)
         session->faults[i].seen = session->faults[i].fired = 0;
+    if (trace->insert_call)
+        pc_disk_insert_sync(session->disk, trace->insert_call, trace->insert_sync);
     mount_disk(session);
 }
 

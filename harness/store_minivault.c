@@ -57,8 +57,8 @@ static enum pc_store_status answer_of(struct handle *handle, enum vault_status s
     return answer(st, &detail, error);
 }
 
-/* One "name=value" of the tuning; unknown names abort: the harness writes them. */
-static void tune(struct vault_options *options, const char *name, unsigned long value)
+/* One "name=value" of the tuning. */
+static bool tune(struct vault_options *options, const char *name, unsigned long value)
 {
     if (strcmp(name, "write_buffer") == 0)
         options->write_buffer_size = value;
@@ -80,18 +80,23 @@ static void tune(struct vault_options *options, const char *name, unsigned long 
         options->read_chunk = value;
     else if (strcmp(name, "manifest") == 0)
         options->manifest_size = value;
+    else
+        return false;
+    return true;
 }
 
-static void tune_all(struct vault_options *options, const char *text)
+static bool tune_all(struct vault_options *options, const char *text)
 {
     char name[32];
     unsigned long value;
     int used;
 
     while (sscanf(text, " %31[^= ]=%lu%n", name, &value, &used) == 2) {
-        tune(options, name, value);
+        if (!tune(options, name, value))
+            return false;
         text += used;
     }
+    return text[strspn(text, " ")] == '\0';
 }
 
 static enum pc_store_status store_open(const struct pc_store_env *env, void **db,
@@ -106,7 +111,12 @@ static enum pc_store_status store_open(const struct pc_store_env *env, void **db
     vault_options_init(&options);
     options.background = VAULT_INLINE;
     options.hooks = env->hooks;
-    tune_all(&options, env->tuning);
+    if (!tune_all(&options, env->tuning)) {
+        free(handle);
+        error->status = PC_STORE_INVALID;
+        snprintf(error->text, sizeof error->text, "an unknown setting in: %.120s", env->tuning);
+        return error->status;
+    }
     if (env->alloc) {
         handle->allocator = (struct vault_allocator){env->alloc_ctx, env->alloc, env->free};
         options.allocator = &handle->allocator;

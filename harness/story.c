@@ -113,6 +113,68 @@ static void tell_operations(FILE *out, const struct trace *trace, const struct p
     trace_release(&copy);
 }
 
+static bool single_epoch(const struct trace *trace)
+{
+    for (uint32_t i = 0; i < trace->op_count; i++)
+        if (trace->ops[i].kind == OP_CRASH)
+            return false;
+    return true;
+}
+
+/* The call after which a sync is missing, in words. */
+static void tell_place(FILE *out, const struct trace *trace, const struct pc_store *store,
+                       const struct remedy *remedy)
+{
+    struct finding ignored = {0};
+    struct trace copy;
+    struct play play;
+
+    trace_copy(&copy, trace);
+    play_init(&play, &copy, store, NULL, &ignored);
+    for (uint32_t i = 0; i < copy.op_count && play_step(&play, i, NULL); i++)
+        ;
+    play_end(&play);
+    if (remedy->call <= pc_disk_call_count(play.session.disk)) {
+        const struct pc_call *call = pc_disk_call(play.session.disk, remedy->call - 1);
+
+        fprintf(out, "  a sync of %s after the %s of %s%s%s (op %llu)\n", remedy->path,
+                pc_call_kind_name(call->kind), call->path, *call->to ? " to " : "", call->to,
+                (unsigned long long)call->mark);
+    }
+    play_release(&play);
+    trace_release(&copy);
+}
+
+/* Which sync, had the store made it, would have prevented it? Each is tried by a search. */
+static void tell_remedies(FILE *out, const struct trace *trace, const struct finding *finding,
+                          const struct pc_store *store)
+{
+    struct budget budget = {.leaves = 400, .samples = 30, .life = 4, .recoveries = 20000};
+    struct shrink shrink = {.store = store, .seed = 1};
+    uint32_t found = 0;
+
+    if (finding->cuts != 1 || finding->cut[0].remedy_count == 0 || !single_epoch(trace))
+        return;
+    for (uint32_t r = 0; r < finding->cut[0].remedy_count; r++) {
+        const struct remedy *remedy = &finding->cut[0].remedies[r];
+        struct trace copy;
+        struct finding other;
+
+        trace_copy(&copy, trace);
+        copy.insert_call = remedy->call;
+        copy.insert_sync = remedy->sync;
+        if (!shrink_probe(&shrink, &copy, &budget, &other)) {
+            fputs(found++ ? "" : "it would not have happened with\n", out);
+            tell_place(out, trace, store, remedy);
+        }
+        trace_release(&copy);
+    }
+    if (found == 0)
+        fputs(
+            "no single sync of what was lost prevents it: look for an order, or a missing check\n",
+            out);
+}
+
 static void tell_models(FILE *out, const struct trace *trace, const struct finding *finding,
                         const struct pc_store *store)
 {
@@ -160,5 +222,6 @@ void story_tell(FILE *out, const struct trace *trace, const struct finding *find
     tell_operations(out, trace, store);
     for (uint32_t c = 0; c < finding->cuts; c++)
         tell_cut(out, &finding->cut[c], c > 0);
+    tell_remedies(out, trace, finding, store);
     tell_models(out, trace, finding, store);
 }

@@ -113,6 +113,11 @@ static const char *const op_names[OP_KINDS] = {
     [OP_REACHED] = "reached",
 };
 
+const char *trace_step_name(enum op_kind kind)
+{
+    return op_names[kind];
+}
+
 static const char *const item_names[] = {
     [PC_ITEM_DATA] = "data",         [PC_ITEM_SIZE] = "size", [PC_ITEM_MAP] = "map",
     [PC_ITEM_TRUNCATE] = "truncate", [PC_ITEM_NAME] = "name",
@@ -400,6 +405,8 @@ static bool parse_fault(struct parse *parse, struct op *op)
             break;
         }
     }
+    if (!pc_fault_fits(fault.kind, fault.call))
+        return wrong(parse, "this kind of fault cannot happen to that call");
     op->slot = parse->trace->fault_count;
     parse->trace->faults[parse->trace->fault_count++] = fault;
     return true;

@@ -100,6 +100,8 @@ struct trace {
     struct pc_fault faults[TRACE_FAULTS];
     uint32_t fault_count;
     uint64_t seed;
+    /* A sync that the store does not make, in the first epoch; insert_call 0: none. */
+    uint32_t insert_call, insert_sync;
 };
 
 void trace_init(struct trace *trace);
@@ -118,6 +120,7 @@ struct generator {
 };
 void trace_generate(struct trace *trace, struct tape *tape, const struct generator *generator);
 
+const char *trace_step_name(enum op_kind kind);
 void trace_print_op(FILE *out, const struct trace *trace, const struct op *op);
 /* The header lines (disk, open) and all operations. */
 void trace_print(FILE *out, const struct trace *trace);

@@ -97,6 +97,11 @@ uint64_t pc_disk_hash(const struct pc_disk *disk);
  * and at the end. Under PC_PROCESS_KILL: true everywhere. */
 bool pc_disk_is_frontier(const struct pc_disk *disk, size_t k);
 
+/* A sync that the program does not make: after `call` calls have returned, the file or directory
+ * with that number is synced. Asks what would have been, had the program synced there. One per
+ * boot; it is a call of the log like others. */
+void pc_disk_insert_sync(struct pc_disk *disk, size_t call, uint32_t sync);
+
 /* ---- faults ---- */
 
 /* The rule is borrowed until cleared; its counters are kept up. */
@@ -147,6 +152,7 @@ struct pc_item {
     uint64_t offset;  /* data, map: byte offset of the unit or block; size, truncate: the size */
     uint32_t version; /* 1, 2, …: the how-manieth of its kind on this place in this epoch */
     uint32_t call;    /* index of the call that issued it */
+    uint32_t sync;    /* number of the file or directory whose sync makes it durable */
 };
 
 void pc_image_item(const struct pc_image *image, uint32_t item, struct pc_item *out);

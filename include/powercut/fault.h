@@ -43,6 +43,9 @@ enum pc_fault_kind {
 const char *pc_fault_kind_name(enum pc_fault_kind kind); /* "lostsync" */
 bool pc_fault_kind_from_name(const char *name, enum pc_fault_kind *kind);
 
+/* Can a call fail so? A short transfer or an interruption needs a write, a lost sync a sync. */
+bool pc_fault_fits(enum pc_fault_kind kind, enum pc_call_kind call);
+
 struct pc_fault {
     enum pc_fault_kind kind;
     enum pc_call_kind call; /* which calls; fsync and fdatasync are told apart */

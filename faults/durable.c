@@ -1,0 +1,220 @@
+/* durable.c: what a sync makes durable, and what a failed one drops.
+ *
+ *   S1 A sync forces micro-ops that were issued before it, and all that they need (log_force). Which
+ *      ones, per call and model, is the table in README.md.
+ *   S2 A failed sync drops the dirty pages: of each unit the newest data is gone for good, older
+ *      versions may have been written back before and stay possible, and no later sync forces them.
+ *   S3 A sync that lies is a call of the log and forces nothing. */
+#include "inner.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+
+/* What a sync call forces of an inode; pending ones that are not forced stay. With a journal the
+ * names of the inode go along, but not with fdatasync of a file. */
+static void force_inode(struct pc_disk *disk, struct inode *inode, uint32_t call, bool data_only)
+{
+    bool names = disk->rules->journal && (!data_only || inode->kind == DISK_DIRECTORY);
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < inode->pending_count; i++) {
+        struct pending pending = inode->pending[i];
+
+        if (pending.what == PEND_NAME && !names)
+            inode->pending[kept++] = pending;
+        else
+            log_force(&disk->log, pending.node, call, false);
+    }
+    inode->pending_count = kept;
+}
+
+/* Steps models need the newest node only: it needs all before it. */
+static void force_all(struct pc_disk *disk, uint32_t call)
+{
+    uint32_t count = disk->log.node_count;
+
+    for (uint32_t i = disk->rules->steps && count ? count - 1 : 0; i < count; i++)
+        log_force(&disk->log, i, call, false);
+    for (uint32_t i = 0; i < disk->inode_count; i++)
+        if (disk->inodes[i])
+            disk->inodes[i]->pending_count = 0;
+}
+
+/* The data of one node: what is the newest of its unit and not durable is lost. */
+static void drop_data(struct pc_disk *disk, struct inode *inode, uint32_t index, uint32_t call)
+{
+    struct log *log = &disk->log;
+    const struct node *node = &log->nodes[index];
+
+    for (uint32_t e = node->first_effect; e < node->first_effect + node->effects; e++)
+        if (log->effects[e].kind == PC_ITEM_DATA && node->forced_at == NEVER &&
+            disk_unit_slot(disk, inode, log->effects[e].unit)->last == e)
+            log_void(log, e, call);
+}
+
+/* A failed sync drops the dirty pages of [from, to): of each unit the newest unforced data is gone,
+ * older ones stay possible and are never forced. Sizes and mappings count as written, but in steps
+ * models, where nothing is written apart. */
+static void drop_pages(struct pc_disk *disk, struct inode *inode, uint64_t from, uint64_t to,
+                       uint32_t call)
+{
+    struct log *log = &disk->log;
+    uint32_t kept = 0;
+
+    if (disk->config.model == PC_PROCESS_KILL)
+        return;
+    for (uint32_t i = 0; i < inode->pending_count; i++) {
+        struct pending pending = inode->pending[i];
+        const struct effect *effect = &log->effects[log->nodes[pending.node].first_effect];
+        uint64_t size = effect->kind == PC_ITEM_MAP ? disk->config.block : disk->config.unit;
+        uint64_t at = effect->unit * size;
+        bool place = effect->kind == PC_ITEM_DATA || effect->kind == PC_ITEM_MAP;
+
+        if (pending.what != PEND_CONTENT ||
+            (place ? at >= to || at + size <= from : to != UINT64_MAX)) {
+            inode->pending[kept++] = pending;
+            continue;
+        }
+        drop_data(disk, inode, pending.node, call);
+        if (effect->kind != PC_ITEM_DATA && !disk->rules->steps)
+            log_force(log, pending.node, call, true);
+    }
+    inode->pending_count = kept;
+}
+
+/* The size of the file before the first micro-op of this log. */
+static uint64_t size_below(struct pc_disk *disk, const struct inode *inode)
+{
+    if (!disk_exists_below(disk, inode))
+        return 0;
+    return disk->image ? image_size(disk->image, inode->ino)
+                       : tree_inode(disk->base, inode->ino)->size;
+}
+
+/* The units of a range, what maps them, and the size change by which the file came to cover it. */
+void disk_force_range(struct pc_disk *disk, struct inode *inode, uint64_t offset, size_t len,
+                      uint32_t call)
+{
+    struct log *log = &disk->log;
+    uint64_t end = offset + len;
+    uint32_t size = NONE;
+
+    if (len == 0)
+        return;
+    if (disk->rules->steps) {
+        force_all(disk, call);
+        return;
+    }
+    for (uint64_t at = offset; at < end; at = (at / disk->config.unit + 1) * disk->config.unit) {
+        const struct unit *unit = disk_unit_slot(disk, inode, (uint32_t)(at / disk->config.unit));
+
+        if (unit->last != NONE)
+            log_force(log, log->effects[unit->last].node, call, false);
+        if (disk->rules->journal) {
+            const struct place *place =
+                disk_place_of(disk, inode, (uint32_t)(at / disk->config.block));
+
+            if (place->last != NONE && !log->effects[place->last].unmaps)
+                log_force(log, log->effects[place->last].node, call, false);
+        }
+    }
+    /* Newest first: the last effect that still covers `end` while the one before it does not. */
+    for (uint32_t e = inode->last_size; e != NONE; e = log->effects[e].prev) {
+        if (log->effects[e].size < end)
+            break;
+        size = log->effects[e].prev == NONE && size_below(disk, inode) >= end ? NONE : e;
+    }
+    if (size != NONE)
+        log_force(log, log->effects[size].node, call, false);
+}
+
+/* No fault rule counts it: it is not the program's. */
+void disk_after_call(struct pc_disk *disk)
+{
+    struct inode *inode = NULL;
+    struct pc_call call = {.kind = PC_CALL_FSYNC, .mark = disk->mark, .to = ""};
+    uint32_t index;
+
+    if (disk->insert_at != disk->log.call_count)
+        return;
+    disk->insert_at = NEVER;
+    if (disk->insert_sync < disk->inode_count)
+        inode = disk->inodes[disk->insert_sync];
+    if (inode == NULL)
+        return;
+    call.path = inode->path;
+    index = log_call(&disk->log, &call);
+    if (disk->rules->steps)
+        force_all(disk, index);
+    else
+        force_inode(disk, inode, index, false);
+}
+
+/* fsync, fdatasync and sync (no inode), and msync, which has a range. */
+static int sync_call(struct pc_disk *disk, struct inode *inode, struct pc_call *call)
+{
+    struct pc_fault *fault = fault_ask(disk, call->kind, call->path);
+    bool range = call->kind == PC_CALL_MSYNC;
+    uint32_t index;
+
+    if (fault && fault->kind == PC_FAULT_LOSTSYNC) {
+        call->flags |= PC_CALL_LIED;
+        disk_call(disk, call);
+        return 0;
+    }
+    if (fault && fault->kind != PC_FAULT_SHORT) {
+        call->flags |= PC_CALL_FAILED;
+        index = disk_call(disk, call);
+        if (inode && fault->kind == PC_FAULT_EIO)
+            drop_pages(disk, inode, range ? call->offset : 0,
+                       range ? call->offset + call->length : UINT64_MAX, index);
+        return fault_error(fault);
+    }
+    index = disk_call(disk, call);
+    if (range)
+        disk_force_range(disk, inode, call->offset, (size_t)call->length, index);
+    else if (disk->rules->steps || inode == NULL)
+        force_all(disk, index);
+    else
+        force_inode(disk, inode, index, call->kind == PC_CALL_FDATASYNC);
+    return 0;
+}
+
+int disk_sync(struct pc_disk *disk, uint32_t ino, bool data_only)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    struct pc_call call = {.kind = data_only ? PC_CALL_FDATASYNC : PC_CALL_FSYNC,
+                           .path = inode->path};
+
+    return sync_call(disk, inode, &call);
+}
+
+int disk_sync_all(struct pc_disk *disk)
+{
+    struct pc_call call = {.kind = PC_CALL_SYNC, .path = ""};
+
+    return sync_call(disk, NULL, &call);
+}
+
+int disk_sync_range(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len)
+{
+    struct pc_call call = {.kind = PC_CALL_SYNC_RANGE,
+                           .path = disk_inode(disk, ino)->path,
+                           .offset = offset,
+                           .length = len};
+
+    disk_call(disk, &call);
+    return 0;
+}
+
+int disk_msync(struct pc_disk *disk, uint32_t ino, uint64_t offset, size_t len)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    struct pc_call call = {
+        .kind = PC_CALL_MSYNC, .path = inode->path, .offset = offset, .length = len};
+
+    return sync_call(disk, inode, &call);
+}
