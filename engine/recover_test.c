@@ -13,7 +13,7 @@
 
 static size_t key_of(unsigned i, char *to)
 {
-    return (size_t)sprintf(to, "key%03u", i * 37 % 101);
+    return (size_t)snprintf(to, 16, "key%03u", i * 37 % 101);
 }
 
 static size_t value_of(unsigned i, char *to)
@@ -302,11 +302,11 @@ static void first_open(void **state)
         if (what & 1) {
             some.files[some.count] = image.files[1];
             some.files[some.count].len /= 1 + (what >> 1 & 1);
-            strcpy(some.names[some.count++], "MANIFEST-000001");
+            memcpy(some.names[some.count++], "MANIFEST-000001", 16);
         }
         if (what & 4) {
             some.files[some.count] = garbage;
-            strcpy(some.names[some.count++], "CURRENT.tmp");
+            memcpy(some.names[some.count++], "CURRENT.tmp", 12);
         }
         image_put(&some, dir.path);
         assert_int_equal(reopen(dir.path, 0), 0);
@@ -316,7 +316,7 @@ static void first_open(void **state)
 
     for (size_t i = 0; i < 2; i++) {
         headless.files[i] = image.files[i + 1];
-        strcpy(headless.names[i], image.names[i + 1]);
+        memcpy(headless.names[i], image.names[i + 1], sizeof headless.names[i]);
     }
     image_put(&headless, dir.path);
     assert_int_equal(reopen(dir.path, 0), UINT32_MAX);

@@ -12,7 +12,8 @@
  *     in the cache were verified when they went in.
  * S3  Offsets and lengths from the disk are checked against the size in the manifest before memory
  *     is asked for or bytes are read.
- * S4  Reading takes no more than needed: footer, then filter and index in one piece, then blocks. */
+ * S4  Reading takes no more than needed: footer, then filter and index in one piece, blocks
+ *     last. */
 #include "sst.h"
 
 #define WRITE_CHUNK ((size_t)256 << 10)

@@ -20,13 +20,14 @@ static void filters(void **state)
         char key[16];
 
         for (unsigned i = 0; i < count; i++)
-            hashes[i] = bloom_hash(bytes_of(key, (size_t)sprintf(key, "k%u", i)));
+            hashes[i] = bloom_hash(bytes_of(key, (size_t)snprintf(key, sizeof key, "k%u", i)));
         assert_int_equal(bloom_build(&env, hashes, count, 10, &filter), VAULT_OK);
         for (unsigned i = 0; i < count; i++)
             assert_true(bloom_may_hold(buffer_bytes(&filter), hashes[i]));
         for (unsigned i = 0; i < 10000; i++)
-            wrong += bloom_may_hold(buffer_bytes(&filter),
-                                    bloom_hash(bytes_of(key, (size_t)sprintf(key, "n%u", i))));
+            wrong += bloom_may_hold(
+                buffer_bytes(&filter),
+                bloom_hash(bytes_of(key, (size_t)snprintf(key, sizeof key, "n%u", i))));
         assert_true(wrong < 250); /* of 10000 */
         assert_true(bloom_may_hold(bytes_of(filter.data, filter.len - 2), hashes[0]));
         buffer_release(&env, &filter);
@@ -56,9 +57,10 @@ static void tables(void **state)
         assert_int_equal(sst_begin(&env, &b, count, &options), VAULT_OK);
         for (unsigned i = 0; i < count; i++)
             for (unsigned v = 3; v > 0; v--)
-                assert_int_equal(sst_add(&b, bytes_of(key, (size_t)sprintf(key, "%06u", 2 * i)),
-                                         tag_at(10 * v), bytes_of(&v, v)),
-                                 VAULT_OK);
+                assert_int_equal(
+                    sst_add(&b, bytes_of(key, (size_t)snprintf(key, sizeof key, "%06u", 2 * i)),
+                            tag_at(10 * v), bytes_of(&v, v)),
+                    VAULT_OK);
         assert_int_equal(sst_finish(&b, &size), VAULT_OK);
         sst_builder_release(&b);
         cache_init(&cache, 2000);
@@ -70,9 +72,10 @@ static void tables(void **state)
                 struct bytes value;
                 struct cache_block *block = NULL;
 
-                assert_int_equal(sst_get(&t, bytes_of(key, (size_t)sprintf(key, "%06u", i)), seq,
-                                         &found, &put, &value, &block),
-                                 VAULT_OK);
+                assert_int_equal(
+                    sst_get(&t, bytes_of(key, (size_t)snprintf(key, sizeof key, "%06u", i)), seq,
+                            &found, &put, &value, &block),
+                    VAULT_OK);
                 assert_int_equal(found, i % 2 == 0 && i < 2 * count && seq >= 10);
                 if (found)
                     assert_int_equal(value.len, seq / 10);

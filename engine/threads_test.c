@@ -35,13 +35,14 @@ static void *writer(void *arg)
         char key[16];
         char value[64];
         uint64_t seq = 0;
-        int len = sprintf(value, "%08u", i);
+        int len = snprintf(value, sizeof value, "%08u", i);
 
         memset(value + len, 'x', 40);
         vault_batch_clear(batch);
         for (unsigned k = 0; k < SPAN; k++)
-            s->bad += vault_batch_put(batch, key, (size_t)sprintf(key, "%u-%u", s->id, k), value,
-                                      48) != VAULT_OK;
+            s->bad +=
+                vault_batch_put(batch, key, (size_t)snprintf(key, sizeof key, "%u-%u", s->id, k),
+                                value, 48) != VAULT_OK;
         s->bad += vault_write(s->v, batch, rng_chance(&r, 1, 50), &seq) != VAULT_OK;
         s->bad += seq <= last;
         last = seq;
@@ -66,8 +67,8 @@ static unsigned read_span(struct shared *s, const struct vault_snapshot *snap, u
         void *value = NULL;
         size_t len = 0;
         unsigned now = 0;
-        enum vault_status st =
-            vault_get(s->v, snap, key, (size_t)sprintf(key, "%u-%u", w, k), &value, &len);
+        enum vault_status st = vault_get(
+            s->v, snap, key, (size_t)snprintf(key, sizeof key, "%u-%u", w, k), &value, &len);
 
         if (!st) {
             char text[9] = {0};

@@ -36,7 +36,7 @@ static size_t key_text(unsigned k, char *to)
         memcpy(to, odd[k], odd_len[k]);
         return odd_len[k];
     }
-    return (size_t)sprintf(to, "key%0*u", k % 3 ? 5 : 9, k * 7919 % 10007);
+    return (size_t)snprintf(to, 16, "key%0*u", k % 3 ? 5 : 9, k * 7919 % 10007);
 }
 
 static size_t value_text(uint32_t seed, char *to)

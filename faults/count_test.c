@@ -163,7 +163,7 @@ static void chain_with_leaves(void **state)
     mpz_t count, expected, term;
 
     for (int i = 0; i < ROUNDS; i++) {
-        char name[8];
+        char name[16];
         uint32_t ino;
 
         snprintf(name, sizeof name, "f%d", i);
@@ -192,7 +192,7 @@ static void bound(void **state)
     mpz_t count;
 
     for (int i = 0; i < 12; i++) {
-        char name[8];
+        char name[16];
         uint32_t ino;
 
         snprintf(name, sizeof name, "f%d", i);

@@ -1,7 +1,7 @@
 /* durable.c: what a sync makes durable, and what a failed one drops.
  *
- *   S1 A sync forces micro-ops that were issued before it, and all that they need (log_force). Which
- *      ones, per call and model, is the table in README.md.
+ *   S1 A sync forces micro-ops that were issued before it, and all that they need (log_force).
+ *      Which ones, per call and model, is the table in README.md.
  *   S2 A failed sync drops the dirty pages: of each unit the newest data is gone for good, older
  *      versions may have been written back before and stay possible, and no later sync forces them.
  *   S3 A sync that lies is a call of the log and forces nothing. */

@@ -118,7 +118,8 @@ struct unit *disk_unit_slot(struct pc_disk *disk, struct inode *inode, uint32_t 
 struct place *disk_place_of(struct pc_disk *disk, struct inode *inode, uint32_t index);
 /* Was the inode there before the log began? */
 bool disk_exists_below(const struct pc_disk *disk, const struct inode *inode);
-/* O_DSYNC: the units of a range, what maps them, and the size by which the file came to cover it. */
+/* O_DSYNC: the units of a range, what maps them, and the size by which the file came to cover
+ * it. */
 void disk_force_range(struct pc_disk *disk, struct inode *inode, uint64_t offset, size_t len,
                       uint32_t call);
 void disk_load_size(struct pc_disk *disk, struct inode *inode);

@@ -150,25 +150,8 @@ static long trap(long number, const long *arg)
                      : "rcx", "r11", "memory");
     return result;
 }
-#elif defined __aarch64__
-static long trap(long number, const long *arg)
-{
-    register long x8 __asm__("x8") = number;
-    register long x0 __asm__("x0") = arg[0];
-    register long x1 __asm__("x1") = arg[1];
-    register long x2 __asm__("x2") = arg[2];
-    register long x3 __asm__("x3") = arg[3];
-    register long x4 __asm__("x4") = arg[4];
-    register long x5 __asm__("x5") = arg[5];
-
-    __asm__ volatile("svc 0"
-                     : "+r"(x0)
-                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
-                     : "memory");
-    return x0;
-}
 #else
-#error "layer_syscall has to be written for this processor"
+#error "posix_calls.def and trap know x86-64 only"
 #endif
 
 void *layer_resolve(const char *name)

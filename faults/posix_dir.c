@@ -115,6 +115,19 @@ long sim_readdir(DIR *stream)
     return (long)&dir->entry;
 }
 
+int whole_readdir_r(DIR *stream, struct dirent *entry, struct dirent **result)
+{
+    long got;
+
+    layer_enter();
+    got = sim_readdir(stream);
+    if (got && !result_failed(got))
+        memcpy(entry, (const void *)got, ((const struct dirent *)got)->d_reclen);
+    *result = got && !result_failed(got) ? entry : NULL;
+    (void)layer_leave(0);
+    return result_failed(got) ? (int)-got : 0;
+}
+
 long sim_rewinddir(DIR *stream)
 {
     struct directory *dir = dir_of(stream);

@@ -6,7 +6,9 @@
 #define _GNU_SOURCE
 #include "posix_layer.h"
 
+#include <linux/fs.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define FILE_LIMIT     FD_LIMIT
@@ -279,9 +281,16 @@ long sim_ioctl(int fd, unsigned long request)
 
     if (st)
         return st;
-    return request == 0x5401 /* TCGETS, by which isatty asks */
-               ? -ENOTTY
-               : layer_refuse("ioctl", file->path, ENOTTY);
+    switch (request) {
+    case TCGETS: /* by which isatty asks */
+    case FS_IOC_GETFLAGS:
+        return -ENOTTY;
+    case FICLONE: /* ext4 does not share blocks either */
+    case FICLONERANGE:
+        return -EOPNOTSUPP;
+    default:
+        return layer_refuse("ioctl", file->path, ENOTTY);
+    }
 }
 
 static long set_flags(struct file *file, int flags)

@@ -22,7 +22,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <glob.h>
 #include <limits.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,6 +45,16 @@ struct aiocb;
 struct aiocb64;
 struct sigevent;
 struct open_how;
+
+/* The functions that walks are given. */
+typedef int entry_filter(const struct dirent *entry);
+typedef int entry_filter64(const struct dirent64 *entry);
+typedef int entry_order(const struct dirent **a, const struct dirent **b);
+typedef int entry_order64(const struct dirent64 **a, const struct dirent64 **b);
+typedef int ftw_visitor(const char *path, const struct stat *st, int type);
+typedef int ftw_visitor64(const char *path, const struct stat64 *st, int type);
+typedef int nftw_visitor(const char *path, const struct stat *st, int type, struct FTW *where);
+typedef int nftw_visitor64(const char *path, const struct stat64 *st, int type, struct FTW *where);
 
 #pragma GCC visibility push(hidden)
 
@@ -111,6 +124,14 @@ static inline bool fd_is_ours(int fd)
 static inline bool at_is_ours(int dirfd, const char *path)
 {
     return path && path[0] == '/' ? path_is_ours(path) : fd_is_ours(dirfd);
+}
+
+/* Is one of the paths, up to NULL, ours? */
+static inline bool any_is_ours(char *const *paths)
+{
+    while (paths && *paths && !path_is_ours(*paths))
+        paths++;
+    return paths && *paths;
 }
 
 static inline bool file_readable(const struct file *file)

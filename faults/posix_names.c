@@ -47,18 +47,14 @@ static int check_rename(const struct place *from, const struct place *to, bool n
     return there ? 0 : place_free(to);
 }
 
-/* Both exist and change places; what is not a directory has no slash behind its name. */
-static long exchange(const struct place *from, const struct place *to)
+/* Both exist; what is not a directory has no slash behind its name. */
+static int check_exchange(const struct place *from, const struct place *to)
 {
     enum disk_kind kind;
     uint32_t ino;
     int st = place_inode(from, &ino, &kind);
 
-    if (!st)
-        st = place_inode(to, &ino, &kind);
-    return st ? st
-              : disk_exchange(layer.disk, from->dir, from->name, from->len, to->dir, to->name,
-                              to->len);
+    return st ? st : place_inode(to, &ino, &kind);
 }
 
 long sim_renameat(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
@@ -85,15 +81,14 @@ long sim_renameat(int from_dir, const char *from, int to_dir, const char *to, un
         return -EBUSY;
     if (target.last != PLACE_NAME)
         return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
-    if (flags & RENAME_EXCHANGE)
-        return exchange(&source, &target);
-    st = check_rename(&source, &target, flags & RENAME_NOREPLACE);
+    st = flags & RENAME_EXCHANGE ? check_exchange(&source, &target)
+                                 : check_rename(&source, &target, flags & RENAME_NOREPLACE);
     if (st)
         return st;
     if (layer_left_out(PC_CALL_RENAME, false))
         return 0;
-    return disk_rename(layer.disk, source.dir, source.name, source.len, target.dir, target.name,
-                       target.len);
+    return (flags & RENAME_EXCHANGE ? disk_exchange : disk_rename)(
+        layer.disk, source.dir, source.name, source.len, target.dir, target.name, target.len);
 }
 
 /* ---- link, unlink, directories ---- */

@@ -87,6 +87,30 @@ long sim_openat(int dirfd, const char *path, int flags)
     return st;
 }
 
+long sim_reopen(int fd, int flags)
+{
+    struct file *file;
+    int to, st = fd_file(fd, &file);
+
+    if (!st)
+        st = may_open(flags & ~O_EXCL, file->kind);
+    if (!st && (flags & O_TRUNC))
+        st = disk_truncate(layer.disk, file->ino, 0);
+    if (st)
+        return st;
+    map_resized(file->ino);
+    to = fd_reserve();
+    if (to < 0)
+        return to;
+    file = file_new(file->ino, file->kind, flags, file->path);
+    if (!file) {
+        fd_unreserve(to);
+        return -ENFILE;
+    }
+    fd_install(to, file, flags & O_CLOEXEC);
+    return to;
+}
+
 /* ---- temporary names: counted, so that a run repeats ---- */
 
 void open_restart(void)

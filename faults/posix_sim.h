@@ -16,6 +16,7 @@ struct iovec;
 
 /* posix_open.c */
 long sim_openat(int dirfd, const char *path, int flags);
+long sim_reopen(int fd, int flags); /* the same file once more */
 int whole_mkstemp(char *template, int suffix, int flags);
 char *whole_mkdtemp(char *template);
 void open_restart(void); /* the numbers of temporary names */
@@ -72,6 +73,8 @@ long sim_faccessat(int dirfd, const char *path, int mode, int flags);
 long sim_accept(int fd);
 long sim_accept_at(int dirfd, const char *path, int flags);
 long sim_utimensat(int dirfd, const char *path, int flags);
+long sim_xattr(const char *path, int fd);
+long sim_pathconf(const char *path, int fd, int name);
 
 /* posix_dir.c */
 long sim_opendir(const char *path);
@@ -82,6 +85,14 @@ long sim_seekdir(DIR *dir, long at);
 long sim_telldir(DIR *dir);
 long sim_dirfd(DIR *dir);
 long sim_closedir(DIR *dir);
+int whole_readdir_r(DIR *dir, struct dirent *entry, struct dirent **result);
+
+/* posix_walk.c */
+int whole_scandir(int dirfd, const char *path, struct dirent ***list, entry_filter *keep,
+                  entry_order *order);
+int whole_ftw(const char *path, ftw_visitor *visit);
+int whole_nftw(const char *path, nftw_visitor *visit, int flags);
+int whole_glob(const char *pattern, int flags, int (*failed)(const char *, int), glob_t *out);
 
 /* posix_map.c */
 long sim_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t at);

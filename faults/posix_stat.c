@@ -170,3 +170,38 @@ long sim_utimensat(int dirfd, const char *path, int flags)
 {
     return path ? sim_accept_at(dirfd, path, flags) : sim_accept(dirfd);
 }
+
+/* What a file system without extended attributes answers. */
+long sim_xattr(const char *path, int fd)
+{
+    long err = exists(path, fd);
+
+    return err ? err : -ENOTSUP;
+}
+
+long sim_pathconf(const char *path, int fd, int name)
+{
+    long err = exists(path, fd);
+
+    if (err)
+        return err;
+    switch (name) {
+    case _PC_LINK_MAX:
+        return 65000; /* of ext4 */
+    case _PC_NAME_MAX:
+        return DISK_NAME_MAX;
+    case _PC_PATH_MAX:
+        return PATH_MAX;
+    case _PC_CHOWN_RESTRICTED:
+    case _PC_NO_TRUNC:
+        return 1;
+    case _PC_FILESIZEBITS:
+        return 64;
+    case _PC_REC_XFER_ALIGN:
+    case _PC_REC_MIN_XFER_SIZE:
+    case _PC_ALLOC_SIZE_MIN:
+        return BLOCK;
+    default:
+        return layer_refuse("a name of pathconf", path ? path : "a descriptor", EINVAL);
+    }
+}

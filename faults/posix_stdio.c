@@ -196,20 +196,44 @@ long sim_fileno(FILE *file)
     return stream && stream->fd >= 0 ? stream->fd : -EBADF;
 }
 
-/* The stream keeps its address when it was and stays on the disk with the same access; other
- * changes cannot be made from outside of libc. */
+/* ---- freopen ---- */
+
+/* What libc notes of a stream's access (bits/types/struct_FILE.h has the field, not the names). */
+#define NO_READS  0x4
+#define NO_WRITES 0x8
+#define APPENDING 0x1000
+
+static void set_access(FILE *file, int flags)
+{
+    int access = flags & O_ACCMODE;
+
+    file->_flags &= ~(NO_READS | NO_WRITES | APPENDING);
+    file->_flags |= (access == O_WRONLY ? NO_READS : 0) | (access == O_RDONLY ? NO_WRITES : 0) |
+                    (flags & O_APPEND ? APPENDING : 0);
+}
+
+/* Without a path the file of the stream is opened once more. */
+static int open_again(const struct stream *stream, const char *path, int flags)
+{
+    if (path)
+        return open(path, flags, 0666);
+    layer_enter();
+    return (int)layer_leave(sim_reopen(stream->fd, flags));
+}
+
+/* A stream of the layer can go anywhere, since it holds nothing but a descriptor; one of libc
+ * cannot come here, because nobody can put a cookie into it. */
 FILE *whole_freopen(const char *path, const char *mode, FILE *file)
 {
     struct stream *stream = find(file);
     int flags = mode_flags(mode), old, fd;
 
-    if (!stream || !path || !path_is_ours(path) || flags < 0 || stream->fd < 0 ||
-        ((fcntl(stream->fd, F_GETFL) ^ flags) & O_ACCMODE)) {
-        errno = (int)-layer_refuse("freopen between files", path, ENOTSUP);
+    if (!stream || flags < 0 || stream->fd < 0) {
+        errno = flags < 0 ? -flags : (int)-layer_refuse("freopen of a libc stream", path, ENOTSUP);
         return NULL;
     }
     (void)fflush(file);
-    fd = open(path, flags, 0666);
+    fd = open_again(stream, path, flags);
     if (fd < 0) {
         int error = errno;
 
@@ -218,8 +242,10 @@ FILE *whole_freopen(const char *path, const char *mode, FILE *file)
         return NULL;
     }
     old = stream->fd;
+    rewind(file); /* away with what was read ahead */
     stream->fd = fd;
     (void)close(old);
-    rewind(file);
+    set_access(file, flags);
+    clearerr(file);
     return file;
 }

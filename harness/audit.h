@@ -1,5 +1,5 @@
-/* audit.h: which syncs and renames of a store does its safety hang on? Each call site is left out in
- * turn, as if its line were not there, and searched with the ordinary generator. */
+/* audit.h: which syncs and renames of a store does its safety hang on? Each call site is left out
+ * in turn, as if its line were not there, and searched with the ordinary generator. */
 #ifndef HARNESS_AUDIT_H
 #define HARNESS_AUDIT_H
 

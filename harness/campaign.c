@@ -58,8 +58,8 @@ static uint32_t lane(const struct campaign *campaign, uint64_t index)
     }
 }
 
-/* Sequence `index` of exhaustive_ops letters. A sequence contains its prefixes, crash points and all,
- * so one length is enough. Two keys, buffers so small that two writes fill one. */
+/* Sequence `index` of exhaustive_ops letters. A sequence contains its prefixes, with their crash
+ * points, so one length is enough. Two keys, buffers so small that two writes fill one. */
 static void spell(const struct campaign *campaign, uint64_t index, struct trace *trace)
 {
     uint16_t a = trace_key(trace, bytes_str("a")), b = trace_key(trace, bytes_str("b"));

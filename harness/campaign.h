@@ -12,8 +12,8 @@ struct campaign {
     uint32_t model_count;
     uint32_t ops;
     uint32_t exhaustive_ops; /* instead of random traces: every sequence of so many operations */
-    uint32_t faults; /* kinds that may be armed, a bit each */
-    uint32_t unit;   /* 0: 512, and sometimes 4096 */
+    uint32_t faults;         /* kinds that may be armed, a bit each */
+    uint32_t unit;           /* 0: 512, and sometimes 4096 */
     struct budget budget;
     unsigned jobs;
     uint64_t time_seconds;

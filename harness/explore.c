@@ -83,9 +83,10 @@ struct point {
     struct pc_image *image;
     size_t k;
     struct question question;
-    uint64_t leaf;  /* number of the next leaf of this point */
-    size_t opened;  /* calls of the newest recovery when its open returned */
-    uint64_t *seen; /* hashes of sampled images */
+    uint64_t leaf;     /* number of the next leaf of this point */
+    enum pc_fill fill; /* of the newest leaf */
+    size_t opened;     /* calls of the newest recovery when its open returned */
+    uint64_t *seen;    /* hashes of sampled images */
     uint32_t seen_count, seen_room;
 };
 
@@ -165,7 +166,7 @@ static bool run_nested(struct point *point, struct pc_image *image, size_t k, ui
     explorer->spent++;
     if (verdict.rule == RULE_NONE)
         return true;
-    record(point, &verdict, PC_FILL_ZERO);
+    record(point, &verdict, point->fill);
     point->finding->cuts = 2;
     finding_cut(explorer->judge.disk, image, k, fill, &point->finding->cut[1]);
     return false;
@@ -199,6 +200,7 @@ static bool run_leaf(struct point *point, enum pc_fill fill)
     struct explorer *explorer = point->explorer;
     struct verdict verdict;
 
+    point->fill = fill;
     point->question.life = due(point->leaf, explorer->budget.life);
     if (explorer->position)
         explorer->position(explorer->position_ctx, point->session->epoch, point->k, point->leaf);

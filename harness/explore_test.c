@@ -800,8 +800,8 @@ static void equal_seeds_are_equal_runs(void **state)
     }
 }
 
-/* A recovery that looks elsewhere is noticed when the search comes by again; where there was nothing
- * to choose it does not come. */
+/* A recovery that looks elsewhere is noticed when the search comes by again; where there was
+ * nothing to choose it does not come. */
 static void a_fickle_recovery_is_called_that(void **state)
 {
     static const enum mistake mistakes[] = {FICKLE_ORDER, FICKLE_LENGTH};

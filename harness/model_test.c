@@ -221,7 +221,7 @@ static bool brute(const struct world *world, const struct span *span, const stru
     return false;
 }
 
-/* What a reopen tells about each optional unit: bit 1: some explanation has it absent, 2: present. */
+/* What a reopen tells about each optional unit: 1: some explanation has it absent, 2: present. */
 static void settle(struct world *world, const struct state *seen)
 {
     struct span span = span_at(world, world->now, true, 0);

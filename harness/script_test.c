@@ -1,6 +1,6 @@
-/* script_test.c: .crash files from loading to verdict. The store under them is a stand-in of a
- * hundred lines with the name that the table of stores expects, so that it can be made to fail on
- * purpose: its tuning names the mistake. Its content is one small file, rewritten by every write. */
+/* script_test.c: .crash files from loading to verdict. The store under them is a stand-in that
+ * takes the place of the linked one, so that it can be made to fail on purpose: its tuning names
+ * the mistake. Its content is one small file, rewritten by every write. */
 #include "script.h"
 
 #include <fcntl.h>

@@ -217,10 +217,10 @@ static uint8_t *room_for(struct session *session, size_t size)
 static uint32_t begin_unit(struct session *session, const struct op *op, struct pc_write *writes)
 {
     const struct trace *trace = session->trace;
-    struct model_write model_writes[64];
+    struct model_write model_writes[TRACE_BATCH_MAX];
     size_t total = 0, used = 0;
 
-    must(op->writes <= 64);
+    must(op->writes <= TRACE_BATCH_MAX);
     for (uint32_t i = 0; i < op->writes; i++)
         total += trace->writes[op->first_write + i].value.len;
     room_for(session, total + 1);
@@ -243,7 +243,7 @@ static uint32_t begin_unit(struct session *session, const struct op *op, struct 
 
 static void apply_write(struct session *session, const struct op *op)
 {
-    struct pc_write writes[64];
+    struct pc_write writes[TRACE_BATCH_MAX];
     struct pc_store_error error = {0};
     bool failed = session->model.failed;
     uint32_t unit = begin_unit(session, op, writes);

@@ -1,5 +1,5 @@
-/* tape_test.c: the drivers of the tape. Random choices depend on seed, section and anchor alone; the
- * search visits every leaf of a tree exactly once, however the tree looks, and notices when the
+/* tape_test.c: the drivers of the tape. Random choices depend on seed, section and anchor alone;
+ * the search visits every leaf of a tree exactly once, however the tree looks, and notices when the
  * tree is another one than last time; the fixed driver repeats what was recorded. */
 #include "tape.h"
 

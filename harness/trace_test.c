@@ -264,6 +264,8 @@ static void add_random_fault(struct trace *trace, struct rng *rng, struct op *op
     *fault = (struct pc_fault){.kind = (enum pc_fault_kind)rng_below(rng, PC_FAULT_KINDS),
                                .call = (enum pc_call_kind)rng_below(rng, PC_CALL_KINDS),
                                .nth = (uint32_t)rng_next(rng)};
+    while (!pc_fault_fits(fault->kind, fault->call))
+        fault->call = (enum pc_call_kind)rng_below(rng, PC_CALL_KINDS);
     name_place(fault->file, sizeof fault->file, rng, false);
 }
 
@@ -381,6 +383,7 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         {"compact a", "a key is expected", "\"\""},
         {"fault", "a kind of fault is expected", "\"\""},
         {"fault eio op=fly", "a call is expected", "\"\""},
+        {"fault short op=rename", "this kind of fault cannot happen to that call", "\"\""},
         {"fault eio nth=", "a number is expected", "\"\""},
         {"fault eio file= nth=3", "a file is expected", "\" nth=3\""},
         {"fault eio file=", "a file is expected", "\"\""},

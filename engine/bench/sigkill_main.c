@@ -1,4 +1,4 @@
-/* sigkill: a program that embeds minivault, and does not trust it.
+/* sigkill_main.c: a program that embeds minivault, and does not trust it.
  *
  * A child opens the database and writes numbered keys, some of them synced, and tells the parent
  * through shared memory which number it is about to write and which was acknowledged. The parent
@@ -24,7 +24,7 @@ struct progress {
 
 static size_t key_of(uint64_t n, char *to)
 {
-    return (size_t)sprintf(to, "%016llx", (unsigned long long)rng_mix(n)); /* scattered */
+    return (size_t)snprintf(to, 32, "%016llx", (unsigned long long)rng_mix(n)); /* scattered */
 }
 
 static size_t value_of(uint64_t n, char *to)

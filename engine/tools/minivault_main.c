@@ -1,4 +1,4 @@
-/* minivault: the store on the command line, one operation per call or a prompt.
+/* minivault_main.c: the store on the command line, one operation per call or a prompt.
  *
  *   minivault DIR put KEY VALUE | get KEY | del KEY | scan [FROM [TO]] | stats | check
  *   minivault DIR dump wal|sst|manifest FILE
