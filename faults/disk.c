@@ -23,6 +23,7 @@
 #include <xxhash.h>
 
 #include "base/check.h"
+#include "base/rng.h"
 
 #define FILE_SIZE_MAX ((uint64_t)1 << 30)
 
@@ -39,7 +40,7 @@ static void view_clear(struct pc_disk *disk)
         disk->inodes[i] = NULL;
     arena_clear(&disk->arena);
     log_clear(&disk->log);
-    disk->fault_count = 0;
+    disk->fault_count = disk->damage_count = 0;
     disk->mark = disk->steps = 0;
     disk->step_limit = UINT64_MAX;
     disk->insert_at = NEVER;
@@ -401,6 +402,8 @@ static uint32_t effect_node(const struct pc_disk *disk, uint32_t effect)
     return effect == NONE ? NONE : disk->log.effects[effect].node;
 }
 
+static void damage_lift(struct pc_disk *disk, const struct inode *inode, uint32_t unit);
+
 /* D. The node of it, or NONE where nothing had to be written (C6). */
 static uint32_t crack_data(struct pc_disk *disk, struct inode *inode, uint32_t index,
                            const uint8_t *data, uint32_t len, bool new_node)
@@ -418,6 +421,8 @@ static uint32_t crack_data(struct pc_disk *disk, struct inode *inode, uint32_t i
         if (before != NONE && disk->log.effects[before].incarnation != effect.incarnation)
             before = NONE;
     }
+    if (disk->damage_count)
+        damage_lift(disk, inode, index);
     if (unit->content && unit->content->hash == content->hash && unit->content->len == len &&
         (unit->last == NONE || disk->log.effects[unit->last].voided_at == NEVER))
         return NONE;
@@ -645,19 +650,57 @@ static void crack_write(struct pc_disk *disk, struct inode *inode, uint64_t offs
 
 /* ---- calls on content ---- */
 
+static void damage_add(struct pc_disk *disk, const struct inode *inode, uint64_t offset, size_t len,
+                       const struct pc_fault *fault)
+{
+    uint64_t where = rng_mix(offset ^ (uint64_t)fault->nth << 32 ^ disk->config.seed);
+
+    if (disk->damage_count < DAMAGE_MAX)
+        disk->damages[disk->damage_count++] =
+            (struct damage){inode->ino, offset + where % len, (uint8_t)(1u << (where >> 60 & 7))};
+}
+
+static void damage_show(const struct pc_disk *disk, const struct inode *inode, uint64_t offset,
+                        uint8_t *out, size_t len)
+{
+    for (uint32_t i = 0; i < disk->damage_count; i++) {
+        const struct damage *damage = &disk->damages[i];
+
+        if (damage->ino == inode->ino && damage->offset >= offset && damage->offset - offset < len)
+            out[damage->offset - offset] ^= damage->mask;
+    }
+}
+
+/* A unit is written: what was wrong in it is gone. */
+static void damage_lift(struct pc_disk *disk, const struct inode *inode, uint32_t unit)
+{
+    for (uint32_t i = 0; i < disk->damage_count; i++)
+        if (disk->damages[i].ino == inode->ino &&
+            disk->damages[i].offset / disk->config.unit == unit)
+            disk->damages[i].mask = 0;
+}
+
 ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf, size_t len)
 {
     struct inode *inode = disk_inode(disk, ino);
     uint8_t *out = buf;
     size_t done = 0;
+    struct pc_fault *fault;
 
     disk_step(disk);
     if (inode->kind == DISK_DIRECTORY)
         return -EISDIR;
     disk_load_size(disk, inode);
-    if (offset >= inode->size)
+    if (offset >= inode->size || len == 0)
         return 0;
     len = (size_t)min_u64(len, inode->size - offset);
+    fault = fault_ask(disk, PC_CALL_READ, inode->path);
+    if (fault && fault->kind == PC_FAULT_BITROT)
+        damage_add(disk, inode, offset, len, fault);
+    else if (fault && fault->kind == PC_FAULT_SHORT)
+        len = len > 1 ? len / 2 : len;
+    else if (fault)
+        return fault_error(fault);
     while (done < len) {
         uint64_t at = offset + done;
         uint32_t within = (uint32_t)(at % disk->config.unit);
@@ -672,6 +715,7 @@ ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf
         memset(out + done + have, 0, part - have);
         done += part;
     }
+    damage_show(disk, inode, offset, out, len);
     return (ssize_t)done;
 }
 

@@ -91,6 +91,15 @@ struct inode {
     uint32_t pending_count, pending_room;
 };
 
+/* A bit of a file that reads wrong. */
+struct damage {
+    uint32_t ino;
+    uint64_t offset;
+    uint8_t mask;
+};
+
+#define DAMAGE_MAX 8u
+
 struct pc_disk {
     struct pc_disk_config config;
     const struct model_rules *rules;
@@ -102,6 +111,8 @@ struct pc_disk {
     struct pc_image *image; /* what it was booted on; NULL once settled */
     struct pc_fault *faults[16];
     uint32_t fault_count;
+    struct damage damages[DAMAGE_MAX];
+    uint32_t damage_count;
     uint64_t mark, steps, step_limit;
     uint32_t insert_at, insert_sync; /* the sync that pc_disk_insert_sync asked for; NEVER: none */
     void (*step_exceeded)(void *);

@@ -32,12 +32,12 @@ static const char *const call_names[PC_CALL_KINDS] = {
     [PC_CALL_RENAME] = "rename",         [PC_CALL_FSYNC] = "fsync",
     [PC_CALL_FDATASYNC] = "fdatasync",   [PC_CALL_SYNC] = "sync",
     [PC_CALL_SYNC_RANGE] = "sync_range", [PC_CALL_STORE] = "store",
-    [PC_CALL_MSYNC] = "msync",
+    [PC_CALL_MSYNC] = "msync",           [PC_CALL_READ] = "read",
 };
 
 static const char *const fault_names[PC_FAULT_KINDS] = {
     [PC_FAULT_EIO] = "eio",     [PC_FAULT_ENOSPC] = "enospc",     [PC_FAULT_EINTR] = "eintr",
-    [PC_FAULT_SHORT] = "short", [PC_FAULT_LOSTSYNC] = "lostsync",
+    [PC_FAULT_SHORT] = "short", [PC_FAULT_LOSTSYNC] = "lostsync", [PC_FAULT_BITROT] = "bitrot",
 };
 
 const char *pc_model_name(enum pc_model model)
@@ -77,7 +77,11 @@ bool pc_fault_fits(enum pc_fault_kind kind, enum pc_call_kind call)
     switch (kind) {
     case PC_FAULT_SHORT:
     case PC_FAULT_EINTR:
-        return call == PC_CALL_WRITE;
+        return call == PC_CALL_WRITE || call == PC_CALL_READ;
+    case PC_FAULT_BITROT:
+        return call == PC_CALL_READ;
+    case PC_FAULT_ENOSPC:
+        return call != PC_CALL_READ && call != PC_CALL_STORE && call != PC_CALL_SYNC_RANGE;
     case PC_FAULT_LOSTSYNC:
         return sync;
     default:

@@ -77,6 +77,19 @@ static void after_fork(void)
     (void)pthread_mutex_unlock(&lock);
 }
 
+static void after_fork_in_child(void)
+{
+    layer.pid = getpid();
+    after_fork();
+}
+
+#ifdef POWERCUT_PRELOAD
+bool layer_borrowed(void)
+{
+    return layer.pid != getpid();
+}
+#endif
+
 static void leave_lock(void)
 {
     layer_inside = false;
@@ -215,8 +228,6 @@ static bool names_below(const char *path)
     if (!strncmp(path, layer.prefix, layer.prefix_len) &&
         (path[layer.prefix_len] == '/' || !path[layer.prefix_len]))
         return true;
-    if (path[1] != '/' && path[1] != '.' && path[1] != layer.prefix[1])
-        return false;
     while (*want) {
         while (p[0] == '/' || (p[0] == '.' && (p[1] == '/' || !p[1])))
             p++;
@@ -262,9 +273,12 @@ void pc_mount(const char *prefix, struct pc_disk *disk)
     enter_anyhow();
     must(fd_count() == 0 || disk == layer.disk);
     if (!prepared) {
-        (void)pthread_atfork(before_fork, after_fork, after_fork);
+        (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
         prepared = true;
     }
+    layer.pid = getpid();
+    layer.uid = geteuid();
+    layer.gid = getegid();
     if (disk != layer.disk)
         map_forget_all();
     open_restart();

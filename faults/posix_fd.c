@@ -217,6 +217,8 @@ long sim_close(int fd)
 {
     if (!fd_peek(fd))
         return -EBADF;
+    if (layer_borrowed())
+        return real_close(fd) ? -errno : 0;
     detach(fd);
     retire(fd);
     return 0;
@@ -255,6 +257,9 @@ long sim_dup2(int fd, int to, int flags, bool same_ok)
         return same_ok ? to : -EINVAL;
     if (flags & ~O_CLOEXEC)
         return -EINVAL;
+    if (layer_borrowed())
+        return from_ours ? layer_refuse("dup2 for another program", file->path, EBADF)
+                         : (real_dup3(fd, to, flags) < 0 ? -errno : to);
     if (from_ours && to >= FD_LIMIT)
         return -EMFILE;
     if (!from_ours && real_fcntl(fd, F_GETFD) < 0)
@@ -282,6 +287,10 @@ long sim_ioctl(int fd, unsigned long request)
     if (st)
         return st;
     switch (request) {
+    case FIOCLEX:
+    case FIONCLEX:
+        fd_cloexec[fd] = request == FIOCLEX;
+        return 0;
     case TCGETS: /* by which isatty asks */
     case FS_IOC_GETFLAGS:
         return -ENOTTY;
@@ -312,7 +321,7 @@ long sim_fcntl(int fd, int command, void *arg)
     case F_GETFD:
         return fd_cloexec[fd] ? FD_CLOEXEC : 0;
     case F_SETFD:
-        fd_cloexec[fd] = (intptr_t)arg & FD_CLOEXEC;
+        fd_cloexec[fd] = ((intptr_t)arg & FD_CLOEXEC) || (layer_borrowed() && fd_cloexec[fd]);
         return 0;
     case F_DUPFD:
     case F_DUPFD_CLOEXEC:
@@ -365,6 +374,8 @@ int whole_close_range(unsigned first, unsigned last, int flags)
         errno = EINVAL;
         return -1;
     }
+    if (layer_borrowed())
+        return real_close_range(first, last, flags);
     layer_enter();
     if (first < FD_LIMIT)
         close_simulated(first, last, flags & CLOSE_RANGE_CLOEXEC);

@@ -284,6 +284,17 @@ long sim_ftruncate(int fd, off_t size)
     return file_writable(file) ? resize(file->ino, size) : -EINVAL;
 }
 
+/* The disk has no holes but those of truncate. A hole that begins at the end gives back what was
+ * reserved there, which is not modelled either. */
+static int check_mode(const struct file *file, int mode, off_t at)
+{
+    const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+
+    if (!(mode & ~FALLOC_FL_KEEP_SIZE) || (mode == punch && (uint64_t)at >= inode_size(file->ino)))
+        return 0;
+    return (int)layer_refuse("a mode of fallocate", file->path, EOPNOTSUPP);
+}
+
 long sim_fallocate(int fd, int mode, off_t at, off_t size)
 {
     struct file *file;
@@ -293,8 +304,9 @@ long sim_fallocate(int fd, int mode, off_t at, off_t size)
         return st;
     if (at < 0 || size <= 0)
         return -EINVAL;
-    if (mode & ~FALLOC_FL_KEEP_SIZE)
-        return layer_refuse("a mode of fallocate", file->path, EOPNOTSUPP);
+    st = check_mode(file, mode, at);
+    if (st)
+        return st;
     if (!file_writable(file))
         return -EBADF;
     if (at > INT64_MAX - size)

@@ -65,7 +65,7 @@ typedef int nftw_visitor64(const char *path, const struct stat64 *st, int type, 
 
 /* ---- the mount, the lock (posix.c) ---- */
 
-/* posix_site.c: the frame of layer_enter in the call that runs now; and is the call to be left out? */
+/* posix_site.c: the frame of layer_enter in the call that runs now; is the call to be left out? */
 extern const void *layer_frame;
 bool layer_left_out(enum pc_call_kind kind, bool directory);
 
@@ -74,6 +74,9 @@ struct layer {
     bool watching;        /* paths are compared: mounted, or the preload library not awake yet */
     bool orphan;          /* a forked child of the preload library, which has not said so yet */
     size_t orphan_calls;  /* of the disk at the fork */
+    pid_t pid;            /* whose memory this is */
+    uid_t uid;            /* who owns all files */
+    gid_t gid;
     size_t prefix_len;
     char prefix[256];
 };
@@ -81,9 +84,19 @@ struct layer {
 extern struct layer layer;
 extern __thread bool layer_inside; /* this thread holds the lock */
 
-void layer_enter(void);
-long layer_leave(long result); /* turns -errno into errno and -1 */
+__attribute__((noinline)) void layer_enter(void); /* its frame is looked at */
+long layer_leave(long result);                    /* turns -errno into errno and -1 */
 void *layer_resolve(const char *name);
+#ifdef POWERCUT_PRELOAD
+/* Does a child made by vfork run here? Its descriptors are its own, but the memory is its parent's,
+ * so what it closes before exec must not be noted. Asked where such children make calls. */
+bool layer_borrowed(void);
+#else
+static inline bool layer_borrowed(void)
+{
+    return false; /* a program that links the layer does not do so; asking costs a system call */
+}
+#endif
 long layer_syscall(long number, ...); /* the system call itself; never interposed */
 bool path_below(const char *path);    /* the slow half of path_is_ours */
 
@@ -91,9 +104,12 @@ bool path_below(const char *path);    /* the slow half of path_is_ours */
 long layer_refuse(const char *call, const char *path, int error);
 long layer_refuse_fd(const char *call, int fd, int error);
 
+/* Most paths differ from the mount point in the first letter. */
 static inline bool path_is_ours(const char *path)
 {
-    return layer.watching && path && path[0] == '/' && path_below(path);
+    return layer.watching && path && path[0] == '/' &&
+           (path[1] == layer.prefix[1] || path[1] == '/' || path[1] == '.' || !layer.prefix_len) &&
+           path_below(path);
 }
 
 static inline bool result_failed(long result)
@@ -132,6 +148,17 @@ static inline bool any_is_ours(char *const *paths)
     while (paths && *paths && !path_is_ours(*paths))
         paths++;
     return paths && *paths;
+}
+
+/* Does a program that is started need the disk, for itself or for a standard stream? */
+static inline bool exec_is_ours(const char *path)
+{
+    return path_is_ours(path) || fd_is_ours(0) || fd_is_ours(1) || fd_is_ours(2);
+}
+
+static inline const char *exec_reason(const char *path)
+{
+    return path_is_ours(path) ? path : "a standard stream";
 }
 
 static inline bool file_readable(const struct file *file)

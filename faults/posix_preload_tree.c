@@ -203,7 +203,8 @@ static uint64_t bytes_written(const struct pc_disk *disk)
 /* "7 write a.log 4096+512, kept 256 short" */
 static void report_call(FILE *file, size_t number, const struct pc_call *call)
 {
-    fprintf(file, "%zu %s %s", number, pc_call_kind_name(call->kind), call->path);
+    fprintf(file, "%zu %s %s", number, pc_call_kind_name(call->kind),
+            call->path[0] ? call->path : "/");
     switch (call->kind) {
     case PC_CALL_WRITE:
     case PC_CALL_STORE:

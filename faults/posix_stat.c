@@ -19,8 +19,8 @@ static void fill(uint32_t ino, const struct disk_stat *from, struct stat *st)
     st->st_ino = ino;
     st->st_mode = from->kind == DISK_DIRECTORY ? S_IFDIR | 0755 : S_IFREG | 0644;
     st->st_nlink = from->links;
-    st->st_uid = geteuid();
-    st->st_gid = getegid();
+    st->st_uid = layer.uid;
+    st->st_gid = layer.gid;
     st->st_size = (off_t)from->size;
     st->st_blksize = BLOCK;
     st->st_blocks = (blkcnt_t)((from->size + BLOCK - 1) / BLOCK * (BLOCK / 512));

@@ -3,7 +3,7 @@
  * functions, whose checks decide; all others go to the kernel as they are.
  *
  * A system call that touches files and is not listed meets a placeholder descriptor or a path that
- * does not exist, and fails. io_uring and io_setup are refused as long as a disk is mounted, because
+ * does not exist, and fails. io_uring and io_setup are refused while a disk is mounted, because
  * their requests could not be seen. */
 #define _GNU_SOURCE
 #include "posix_layer.h"
@@ -106,7 +106,8 @@ static bool descriptor_call(long number, const long *a, long *result)
         SEND(SYS_flock, fd_is_ours(FD(a[0])), flock(FD(a[0]), (int)a[1]))
         SEND(SYS_getdents64, fd_is_ours(FD(a[0])), getdents64(FD(a[0]), AT(a[1]), (size_t)a[2]))
         SEND(SYS_getdents, fd_is_ours(FD(a[0])), getdents64(FD(a[0]), AT(a[1]), (size_t)a[2]))
-        SEND(SYS_mmap, layer.disk, mmap(AT(a[0]), (size_t)a[1], (int)a[2], (int)a[3], FD(a[4]), a[5]))
+        SEND(SYS_mmap, layer.disk,
+             mmap(AT(a[0]), (size_t)a[1], (int)a[2], (int)a[3], FD(a[4]), a[5]))
         SEND(SYS_munmap, map_touches(AT(a[0]), (size_t)a[1]), munmap(AT(a[0]), (size_t)a[1]))
         SEND(SYS_mprotect, map_touches(AT(a[0]), (size_t)a[1]),
              mprotect(AT(a[0]), (size_t)a[1], (int)a[2]))
@@ -229,9 +230,9 @@ long syscall(long number, ...)
     for (int i = 0; i < 6; i++)
         a[i] = va_arg(ap, long);
     va_end(ap);
-    if (layer.watching && (content_call(number, a, &result) || descriptor_call(number, a, &result) ||
-                           name_call(number, a, &result) || attribute_call(number, a, &result) ||
-                           refused_call(number, a, &result)))
+    if (layer.watching && (content_call(number, a, &result) ||
+                           descriptor_call(number, a, &result) || name_call(number, a, &result) ||
+                           attribute_call(number, a, &result) || refused_call(number, a, &result)))
         return result;
     return layer_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

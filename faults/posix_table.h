@@ -15,7 +15,7 @@
 
 #define CALL(returns, name, params, args, number, when, simulated)                                 \
     returns name params;                                                                           \
-    __attribute__((visibility("hidden"))) returns real_##name params;
+    extern __attribute__((visibility("hidden"))) returns(*real_##name) params;
 #define CALL_POINTER CALL
 #define CALL_VARIADIC(returns, name, params, last, type, args, number, when, simulated)            \
     CALL(returns, name, params, args, number, when, simulated)
@@ -28,25 +28,32 @@
 
 #else
 
+/* real_name is the system's own after its first call; until then it is the function that looks. */
 #define REAL(returns, name, params, args, number, ...)                                             \
-    returns real_##name params                                                                     \
+    static returns first_##name params                                                             \
     {                                                                                              \
-        static returns(*real) params;                                                              \
+        returns(*found) params = (returns(*) params)layer_resolve(#name);                          \
                                                                                                    \
         __VA_ARGS__                                                                                \
-        if (!real && !(real = (returns(*) params)layer_resolve(#name)))                            \
-            return (returns)layer_syscall(number, UNPACK args);                                          \
-        return real args;                                                                          \
-    }
+        if (!found)                                                                                \
+            return (returns)layer_syscall(number, UNPACK args);                                    \
+        __atomic_store_n(&real_##name, found, __ATOMIC_RELAXED);                                   \
+        return found args;                                                                         \
+    }                                                                                              \
+    returns(*real_##name) params = first_##name;
 
+/* The way past the disk is a test and a jump, so the rest is a function of its own. It is jumped to
+ * as well: between it and the caller there is no frame, on which posix_site.c relies. */
 #define CALL(returns, name, params, args, number, when, simulated)                                 \
     REAL(returns, name, params, args, number)                                                      \
-    returns name params                                                                            \
+    static __attribute__((noinline)) returns slow_##name params                                    \
     {                                                                                              \
-        if (!(when))                                                                               \
-            return real_##name args;                                                               \
         layer_enter();                                                                             \
         return (returns)layer_leave(simulated);                                                    \
+    }                                                                                              \
+    returns name params                                                                            \
+    {                                                                                              \
+        return (when) ? slow_##name args : real_##name args;                                       \
     }
 /* As CALL, but an error is NULL. */
 #define CALL_POINTER(returns, name, params, args, number, when, simulated)                         \
@@ -79,14 +86,16 @@
         return (returns)layer_leave(simulated);                                                    \
     }
 #define CALL_VOID(name, params, args, when, simulated)                                             \
-    void real_##name params                                                                        \
+    static void first_##name params                                                                \
     {                                                                                              \
-        static void(*real) params;                                                                 \
+        void(*found) params = (void(*) params)layer_resolve(#name);                                \
                                                                                                    \
-        if (!real && !(real = (void(*) params)layer_resolve(#name)))                               \
-            return;                                                                                \
-        real args;                                                                                 \
+        if (found) {                                                                               \
+            __atomic_store_n(&real_##name, found, __ATOMIC_RELAXED);                               \
+            found args;                                                                            \
+        }                                                                                          \
     }                                                                                              \
+    void(*real_##name) params = first_##name;                                                      \
     void name params                                                                               \
     {                                                                                              \
         if (!(when)) {                                                                             \

@@ -141,8 +141,8 @@ static void numbers_are_reused_and_missed_calls_fail(void **state)
     char c;
 
     /* A call that is not interposed meets the placeholder. */
-    expect_error(syscall(SYS_read, fd, &c, 1), EBADF);
-    expect_error(syscall(SYS_fsync, fd), EBADF);
+    expect_error(tee(fd, fd, 1, 0), EBADF);
+    expect_error(vmsplice(fd, &(struct iovec){&c, 1}, 1, 0), EBADF);
     assert_int_equal(pc_open_descriptors(), 1);
     assert_int_equal(close(fd), 0);
     assert_int_equal(pc_open_descriptors(), 0);
@@ -381,8 +381,11 @@ static void directories_are_listed(void **state)
     assert_int_equal(mkdir(MOUNT "/d", 0755), 0);
     assert_int_equal(close(make(MOUNT "/d/x", "")), 0);
     dir = opendir(MOUNT "/d");
-    while ((entry = readdir(dir)))
-        strcat(strcat(found, entry->d_name), " ");
+    while ((entry = readdir(dir))) {
+        size_t len = strlen(found);
+
+        snprintf(found + len, sizeof found - len, "%.9s ", entry->d_name);
+    }
     assert_string_equal(found, ". .. x ");
     rewinddir(dir);
     (void)readdir(dir);
@@ -426,7 +429,7 @@ static void temporary_names_repeat(void **state)
     assert_string_equal(first, MOUNT "/t-aaaaaa");
     assert_string_equal(second, MOUNT "/t-aaaaab");
     assert_ptr_equal(mkdtemp(dir), dir);
-    expect_error(mkstemp(strcpy(dir, MOUNT "/no")), EINVAL);
+    expect_error(mkstemp(memcpy(dir, MOUNT "/no", sizeof MOUNT "/no")), EINVAL);
 }
 
 static void unsupported_calls_fail(void **state)
@@ -440,7 +443,7 @@ static void unsupported_calls_fail(void **state)
     expect_error(open(MOUNT, O_TMPFILE | O_RDWR, 0600), EOPNOTSUPP);
     expect_error(chdir(MOUNT), ENOTSUP);
     expect_error(aio_read(&cb), ENOSYS);
-    expect_error(renameat2(AT_FDCWD, MOUNT "/a", AT_FDCWD, MOUNT "/b", RENAME_EXCHANGE), EINVAL);
+    expect_error(renameat2(AT_FDCWD, MOUNT "/a", AT_FDCWD, MOUNT "/b", RENAME_WHITEOUT), EINVAL);
     expect_error(mkfifo(MOUNT "/f", 0600), EPERM);
     assert_int_equal(close(fd), 0);
 }

@@ -133,6 +133,11 @@ static void name_site(struct known_site *site)
 
 /* ---- search ---- */
 
+static void beat(void *channel)
+{
+    jobs_beat(channel);
+}
+
 static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
 {
     struct audit *audit = ctx;
@@ -160,7 +165,11 @@ static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
             trace_release(&trace);
     }
     if (answer.found) {
-        struct shrink shrink = {.store = campaign->store, .seed = trace.seed, .tries = 400};
+        struct shrink shrink = {.store = campaign->store,
+                                .seed = trace.seed,
+                                .tries = 400,
+                                .beat = beat,
+                                .beat_ctx = channel};
         FILE *out = open_memstream(&text, &size);
 
         must(out != NULL);

@@ -154,32 +154,42 @@ static char *file_text(const struct trace *trace, const struct finding *finding,
     return text;
 }
 
+/* `channel`: NULL in the parent. */
+static void shrink_beat(void *channel)
+{
+    if (channel)
+        jobs_beat(channel);
+}
+
 static char *story_text(const struct trace *trace, const struct finding *finding,
-                        const struct pc_store *store)
+                        const struct pc_store *store, struct jobs_channel *channel)
 {
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
 
     must(out != NULL);
-    story_tell(out, trace, finding, store);
+    story_tell(out, trace, finding, store, shrink_beat, channel);
     fclose(out);
     return text;
 }
 
 static void describe(const struct campaign *campaign, struct trace *trace, struct finding *finding,
-                     bool forked, struct handed *handed, char *texts[3])
+                     struct jobs_channel *channel, struct handed *handed, char *texts[3])
 {
+    bool forked = channel == NULL;
     struct shrink shrink = {.store = campaign->store,
                             .seed = trace->seed,
                             .forked = forked,
-                            .tries = forked ? 150 : SHRINK_TRIES};
+                            .tries = forked ? 150 : SHRINK_TRIES,
+                            .beat = shrink_beat,
+                            .beat_ctx = channel};
 
     texts[1] = file_text(trace, finding, campaign->command);
     if (!campaign->no_shrink)
         shrink_finding(&shrink, trace, finding);
     texts[0] = file_text(trace, finding, campaign->command);
-    texts[2] = story_text(trace, finding, campaign->store);
+    texts[2] = story_text(trace, finding, campaign->store, channel);
     handed->found = true;
     handed->rule = finding->verdict.rule;
     handed->ops = trace->op_count;
@@ -218,7 +228,7 @@ static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
     for (uint32_t i = 0; i < marks_count(); i++)
         marks[i] = marks_get(i) - marks[i];
     if (finding.found)
-        describe(campaign, &trace, &finding, false, &handed, texts);
+        describe(campaign, &trace, &finding, channel, &handed, texts);
     handed.tally = explorer.tally;
     texts[3] = mpz_get_str(NULL, 10, explorer.tally.images);
     texts[4] = mpz_get_str(NULL, 10, explorer.tally.exact);
@@ -353,7 +363,7 @@ static void report_death(struct running *running, uint64_t task, const struct jo
     for (char *p = finding.verdict.text; *p; p++)
         if (*p == '\n')
             *p = ' ';
-    describe(campaign, &trace, &finding, true, &handed, texts);
+    describe(campaign, &trace, &finding, NULL, &handed, texts);
     report_finding(running, task, &handed, texts);
     for (int i = 0; i < 3; i++)
         free(texts[i]);
@@ -508,6 +518,20 @@ static void faults_json(struct json *json, const struct tally *tally)
     json_object_end(json);
 }
 
+static void troubles_json(struct json *json, const struct tally *tally)
+{
+    json_key(json, "troubles");
+    json_object_begin(json);
+    for (int i = TROUBLE_NONE + 1; i < TROUBLES; i++) {
+        json_key(json, trouble_name((enum trouble)i));
+        json_object_begin(json);
+        json_key_u64(json, "recoveries", tally->troubled[i]);
+        json_key_u64(json, "noticed", tally->trouble_showed[i]);
+        json_object_end(json);
+    }
+    json_object_end(json);
+}
+
 static void summary_json(struct running *running, const struct canary *canary, int code)
 {
     const struct campaign *campaign = running->campaign;
@@ -541,6 +565,7 @@ static void summary_json(struct running *running, const struct canary *canary, i
     json_key_u64(json, "recoveries_refused", tally->refused);
     json_key_u64(json, "recovered_states", tally->states);
     faults_json(json, tally);
+    troubles_json(json, tally);
     json_key(json, "marks");
     json_object_begin(json);
     marks_each(collect_hits, json);
@@ -610,7 +635,12 @@ static void summary_text(struct running *running, const struct canary *canary, i
         printf(" %s %llu/%llu", pc_fault_kind_name((enum pc_fault_kind)i),
                (unsigned long long)tally->faults_fired[i],
                (unsigned long long)tally->faults_mattered[i]);
-    printf("; hooks: active (claim_possible)\n");
+    printf("; hooks: active (claim_possible)\ntroubled recoveries/noticed:");
+    for (int i = TROUBLE_NONE + 1; i < TROUBLES; i++)
+        printf(" %s %llu/%llu", trouble_name((enum trouble)i),
+               (unsigned long long)tally->troubled[i],
+               (unsigned long long)tally->trouble_showed[i]);
+    printf("\n");
     marks_each(print_unreached, &unreached);
     if (unreached)
         printf("\n");

@@ -4,6 +4,8 @@
  *      weight is their number. Leaves of one point are disjoint, and when the search ends their
  *      weights sum to the number of legal images of the point (checked, always).
  *   E2 Where a leaf read undefined bytes as zeros it is run once more with noise; counted apart.
+ *   E4 One leaf in so many is run again with a bit that reads wrong, a failing read and a refused
+ *      request for memory (judge.c, J7).
  *   E3 A search that does not end within the budget is completed by families of images from
  *      several poles, each a legal set by construction, and by seeded ones. */
 #include "explore.h"
@@ -47,6 +49,10 @@ void tally_add(struct tally *to, const struct tally *from)
     to->nested += from->nested;
     to->refused += from->refused;
     to->states += from->states;
+    for (int i = 0; i < TROUBLES; i++) {
+        to->troubled[i] += from->troubled[i];
+        to->trouble_showed[i] += from->trouble_showed[i];
+    }
     for (int i = 0; i < PC_FAULT_KINDS; i++) {
         to->faults_fired[i] += from->faults_fired[i];
         to->faults_mattered[i] += from->faults_mattered[i];
@@ -144,6 +150,8 @@ static void record(struct point *point, const struct verdict *verdict, enum pc_f
     if (point->k < calls)
         finding->op = (uint32_t)pc_disk_call(point->session->disk, point->k)->mark;
     finding_cut(point->session->disk, point->image, point->k, fill, &finding->cut[0]);
+    finding->trouble = point->question.trouble;
+    finding->trouble_at = point->question.trouble_at;
 }
 
 /* One image of the recovery's own log: nothing of it kept, all, or some. */
@@ -201,7 +209,8 @@ static bool run_leaf(struct point *point, enum pc_fill fill)
     struct verdict verdict;
 
     point->fill = fill;
-    point->question.life = due(point->leaf, explorer->budget.life);
+    point->question.life =
+        point->question.trouble != TROUBLE_BITROT && due(point->leaf, explorer->budget.life);
     if (explorer->position)
         explorer->position(explorer->position_ctx, point->session->epoch, point->k, point->leaf);
     judge_image(&explorer->judge, point->image, &point->question, &verdict, &point->opened);
@@ -217,18 +226,23 @@ static bool run_leaf(struct point *point, enum pc_fill fill)
 }
 
 /* A second crash within the recovery of one leaf in so many. */
+static bool run_trouble(struct point *point);
+
 static bool finish_leaf(struct point *point)
 {
     uint64_t number = point->leaf++ + point->k;
 
+    if (due(number, point->explorer->budget.trouble) && !point->question.lied &&
+        !run_trouble(point))
+        return false;
     return !due(number, point->explorer->budget.nested) || point->question.lied || nested(point);
 }
 
 /* ---- all images of a point ---- */
 
-/* The same image with noise for what is undefined. Recovery may then look at more than it did with
- * zeros: that is as it is newest. The tape of the search is left alone. */
-static bool run_noise(struct point *point)
+/* The image of the leaf once more. Recovery may then look at more than it did: that is as it is
+ * newest. The tape of the search is left alone. */
+static bool run_again(struct point *point, enum pc_fill fill)
 {
     struct pc_image *image = point->image;
     uint32_t n = (uint32_t)pc_image_items(image);
@@ -237,13 +251,46 @@ static bool run_noise(struct point *point)
     must(states != NULL);
     for (uint32_t i = 0; i < n; i++)
         states[i] = (uint8_t)pc_image_state(image, i);
-    pc_image_begin(image, NULL, PC_FILL_NOISE);
+    pc_image_begin(image, NULL, fill);
     for (uint32_t i = 0; i < n; i++)
         if (states[i] != PC_ITEM_OPEN)
             pc_image_set(image, i, states[i] == PC_ITEM_KEPT);
     free(states);
+    return run_leaf(point, fill);
+}
+
+static bool run_noise(struct point *point)
+{
     point->explorer->tally.noise++;
-    return run_leaf(point, PC_FILL_NOISE);
+    return run_again(point, PC_FILL_NOISE);
+}
+
+/* E4. What rot may cost is the tail: no promise is held against it. */
+static bool run_trouble(struct point *point)
+{
+    struct question whole = point->question;
+    uint32_t tries = point->explorer->budget.trouble_tries;
+    enum pc_fill fill = point->fill;
+    bool ok = true;
+
+    for (uint32_t i = 0; ok && i < (tries ? tries : 1); i++)
+        for (int kind = TROUBLE_NONE + 1; ok && kind < TROUBLES; kind++) {
+            uint64_t chance = rng_mix(point->leaf << 8 ^ point->k << 24 ^ (uint64_t)kind);
+
+            if (point->explorer->budget.trouble_kind &&
+                kind != (int)point->explorer->budget.trouble_kind)
+                continue;
+            point->question.trouble = (enum trouble)kind;
+            point->question.trouble_at = tries ? i + 1 : 1 + (uint32_t)(chance % 40);
+            point->question.scan_claims = true;
+            if (kind == TROUBLE_BITROT) {
+                point->question.trust = 0;
+                point->question.kill = false;
+            }
+            ok = run_again(point, fill);
+            point->question = whole;
+        }
+    return ok;
 }
 
 /* Depth first over the questions of recovery. True: finished or out of budget; *complete says
@@ -494,4 +541,8 @@ void explore_epoch(struct explorer *explorer, struct session *session, struct fi
     }
     explorer->tally.refused += explorer->judge.refused + explorer->inner.refused;
     explorer->judge.refused = explorer->inner.refused = 0;
+    for (int i = 0; i < TROUBLES; i++) {
+        explorer->tally.troubled[i] = explorer->judge.troubled[i];
+        explorer->tally.trouble_showed[i] = explorer->judge.showed[i];
+    }
 }

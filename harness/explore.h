@@ -12,18 +12,22 @@
 #include "tape.h"
 
 struct budget {
-    uint32_t leaves;     /* recoveries per crash point before it is sampled instead */
-    uint32_t samples;    /* seeded images per sampled crash point, besides the families */
-    uint32_t nested;     /* one leaf in so many is crashed again inside its recovery; 0: none */
-    uint32_t life;       /* one leaf in so many has to go on living */
-    uint32_t recoveries; /* per epoch; beyond it crash points are thinned out */
-    uint32_t tail;       /* only crash points within the last so many operations; 0: all */
+    uint32_t leaves;  /* recoveries per crash point before it is sampled instead */
+    uint32_t samples; /* seeded images per sampled crash point, besides the families */
+    uint32_t nested;  /* one leaf in so many is crashed again inside its recovery; 0: none */
+    uint32_t trouble; /* one leaf in so many meets bit rot, a failing read, no memory; 0: none */
+    enum trouble trouble_kind; /* this kind alone; TROUBLE_NONE: all */
+    uint32_t trouble_tries;    /* how many reads or requests are tried per kind then; 0: one */
+    uint32_t life;             /* one leaf in so many has to go on living */
+    uint32_t recoveries;       /* per epoch; beyond it crash points are thinned out */
+    uint32_t tail;             /* only crash points within the last so many operations; 0: all */
 };
 
 struct tally {
     uint64_t traces, ops, calls, epochs;
     uint64_t points, exhaustive, sampled, skipped;
     uint64_t recoveries, leaves, noise, nested, refused, states;
+    uint64_t troubled[TROUBLES], trouble_showed[TROUBLES];
     uint64_t faults_fired[PC_FAULT_KINDS], faults_mattered[PC_FAULT_KINDS];
     mpz_t images; /* legal images of the exhaustive points, plus those run one by one */
     mpz_t exact;  /* of the exhaustive points alone */

@@ -185,6 +185,12 @@ void finding_steps(const struct finding *finding, struct trace *trace)
         trace_add(trace, OP_CRASH)->crash = cut->crash;
         for (uint32_t i = 0; i < cut->item_count; i++)
             trace_add(trace, cut->crash.oldest ? OP_KEEP : OP_LOSE)->item = cut->items[i];
+        if (finding->trouble && c + 1 == finding->cuts) {
+            struct op *op = trace_add(trace, OP_TROUBLE);
+
+            op->slot = finding->trouble_at;
+            snprintf(op->word, sizeof op->word, "%s", trouble_name(finding->trouble));
+        }
         trace_add(trace, OP_RECOVER);
     }
     trace_add(trace, OP_CHECK);

@@ -7,6 +7,7 @@
 
 #include "powercut/disk.h"
 
+#include "judge.h"
 #include "model.h"
 #include "trace.h"
 
@@ -36,6 +37,8 @@ struct finding {
     uint32_t op;   /* live: the operation; else the one during which the power failed */
     uint32_t cuts; /* 0, 1, or 2 with a second crash within the recovery */
     struct cut cut[2];
+    enum trouble trouble; /* met by the last recovery */
+    uint32_t trouble_at;
 };
 
 /* The name of an item, unambiguous within its image. */

@@ -192,6 +192,30 @@ static void draw_weights(struct draw *draw, const struct generator *generator)
         draw->weights += draw->weight[i];
 }
 
+/* Which calls a kind of fault befalls, the likely ones more often. */
+static enum pc_call_kind draw_call(struct draw *draw, enum pc_fault_kind kind, uint32_t anchor)
+{
+    static const enum pc_call_kind errors[] = {PC_CALL_WRITE,  PC_CALL_FDATASYNC, PC_CALL_FDATASYNC,
+                                               PC_CALL_FSYNC,  PC_CALL_CREATE,    PC_CALL_RENAME,
+                                               PC_CALL_UNLINK, PC_CALL_READ,      PC_CALL_READ};
+    static const enum pc_call_kind space[] = {PC_CALL_WRITE, PC_CALL_WRITE, PC_CALL_CREATE};
+
+    switch (kind) {
+    case PC_FAULT_SHORT:
+    case PC_FAULT_EINTR:
+        return tape_choose(draw->tape, TAPE_FAULTS, anchor, 4) ? PC_CALL_WRITE : PC_CALL_READ;
+    case PC_FAULT_LOSTSYNC:
+        return tape_choose(draw->tape, TAPE_FAULTS, anchor, 3) ? PC_CALL_FDATASYNC : PC_CALL_FSYNC;
+    case PC_FAULT_BITROT:
+        return PC_CALL_READ;
+    case PC_FAULT_ENOSPC:
+        return space[tape_choose(draw->tape, TAPE_FAULTS, anchor, 3)];
+    default:
+        return errors[tape_choose(draw->tape, TAPE_FAULTS, anchor,
+                                  sizeof errors / sizeof errors[0])];
+    }
+}
+
 /* A fault at a place that the trace is likely to reach; the calls are those of a log-structured
  * store, the files any. */
 static void draw_faults(struct draw *draw, const struct generator *generator)
@@ -212,19 +236,11 @@ static void draw_faults(struct draw *draw, const struct generator *generator)
 
         *fault = (struct pc_fault){.nth = 1};
         fault->kind = (enum pc_fault_kind)kinds[tape_choose(draw->tape, TAPE_FAULTS, anchor, n)];
-        if (fault->kind == PC_FAULT_SHORT || fault->kind == PC_FAULT_EINTR)
-            fault->call = PC_CALL_WRITE;
-        else if (fault->kind == PC_FAULT_LOSTSYNC)
-            fault->call = tape_choose(draw->tape, TAPE_FAULTS, anchor + 1, 3) ? PC_CALL_FDATASYNC
-                                                                              : PC_CALL_FSYNC;
-        else
-            fault->call = (enum pc_call_kind[]){PC_CALL_WRITE, PC_CALL_FDATASYNC, PC_CALL_FDATASYNC,
-                                                PC_CALL_FSYNC, PC_CALL_CREATE,    PC_CALL_RENAME,
-                                                PC_CALL_UNLINK}[tape_choose(
-                draw->tape, TAPE_FAULTS, anchor + 1, fault->kind == PC_FAULT_EIO ? 7 : 1)];
+        fault->call = draw_call(draw, fault->kind, anchor + 1);
         snprintf(fault->file, sizeof fault->file, "%s",
-                 fault->call == PC_CALL_FSYNC
-                     ? "*"
+                 fault->call == PC_CALL_FSYNC ? "*"
+                 : fault->kind == PC_FAULT_BITROT
+                     ? "*.sst"
                      : files[tape_choose(draw->tape, TAPE_FAULTS, anchor + 2, 5)]);
         fault->nth = 1 + tape_choose(draw->tape, TAPE_FAULTS, anchor + 3,
                                      2u << tape_choose(draw->tape, TAPE_FAULTS, anchor + 4, 4));

@@ -108,6 +108,8 @@ void *heap_alloc(void *ctx, size_t size)
     unsigned class = class_of(size);
     void *p;
 
+    if (++heap->requests == heap->fail_at)
+        return NULL;
     heap->held += size;
     if (heap->held > heap->peak)
         heap->peak = heap->held;
@@ -146,6 +148,7 @@ void heap_reset(struct heap *heap)
     heap->current = NULL;
     heap->used = 0;
     heap->held = heap->peak = 0;
+    heap->requests = heap->fail_at = 0;
 }
 
 void heap_release(struct heap *heap)

@@ -19,6 +19,7 @@ struct heap {
     struct heap_block *blocks; /* those that came from malloc */
     size_t held;               /* bytes that the store has not given back */
     size_t peak;
+    uint64_t requests, fail_at; /* the request of this number gets NULL; 0: none */
 };
 
 /* Zeroed is initialised. The two functions are of the kind that struct pc_store_env asks for. */

@@ -5,6 +5,8 @@
  *   J3 forward scan, backward scan, gets and seeks agree.
  *   J4 the store goes on: a write, a flush, a compaction, its own check, close.
  *   J5 opened again it has exactly what it had.
+ *   J7 a bit that reads wrong gives an error or does not matter; a failed read or a refused request
+ *      for memory gives an error, and the next open finds everything.
  *   J6 after close no memory and no descriptor is left. */
 #include "judge.h"
 
@@ -31,6 +33,13 @@ static int no_claim(void *ctx, const char *file, uint64_t offset)
     (void)file;
     (void)offset;
     return 0;
+}
+
+const char *trouble_name(enum trouble trouble)
+{
+    static const char *const names[TROUBLES] = {"none", "bitrot", "read-error", "no-memory"};
+
+    return names[trouble];
 }
 
 void judge_init(struct judge *judge, const struct pc_store *store, const char *tuning)
@@ -77,6 +86,14 @@ static bool fail(struct verdict *verdict, enum rule rule, const char *what, cons
     return false;
 }
 
+/* Reading answers an error: a breach, but for bits that rotted. */
+static bool fail_error(struct verdict *verdict, const char *what,
+                       const struct pc_store_error *error)
+{
+    verdict->error = (int)error->status;
+    return fail(verdict, RULE_READ, what, error->text);
+}
+
 static bool sorted(const struct seen *seen)
 {
     for (size_t i = 1; i < seen->count; i++)
@@ -110,7 +127,7 @@ static bool backward_agrees(const struct pc_store *store, void *db, void *snapsh
     }
     store->iter_free(iter);
     if (error.status)
-        return fail(verdict, RULE_READ, "the backward scan fails", error.text);
+        return fail_error(verdict, "the backward scan fails", &error);
     if (!ok || left != 0)
         return fail(verdict, RULE_READ, "the backward scan differs from the forward scan", "");
     return true;
@@ -139,7 +156,7 @@ static bool gets_agree(const struct pc_store *store, void *db, void *snapshot,
         enum pc_store_status st = store->get(db, snapshot, model->lines[i].key, take, &got, &error);
 
         if (st != PC_STORE_OK && st != PC_STORE_NOT_FOUND)
-            return fail(verdict, RULE_READ, "get fails", error.text);
+            return fail_error(verdict, "get fails", &error);
         if ((st == PC_STORE_OK) != (entry != NULL) ||
             (entry && (entry->hash != got.hash || entry->len != got.len)))
             return fail(verdict, RULE_READ, "get differs from the scan",
@@ -160,28 +177,27 @@ static size_t lower_bound(const struct seen *seen, struct bytes key)
 }
 
 static bool seek_agrees(const struct pc_store *store, void *iter, const struct seen *seen,
-                        struct bytes target, bool forward)
+                        struct bytes target, bool forward, struct pc_store_error *error)
 {
-    struct pc_store_error error = {0};
     struct bytes key = {0}, value = {0};
     size_t at = lower_bound(seen, target);
     bool found;
 
     found =
-        store->iter_move(iter, forward ? PC_SEEK : PC_SEEK_FOR_PREV, target, &key, &value, &error);
+        store->iter_move(iter, forward ? PC_SEEK : PC_SEEK_FOR_PREV, target, &key, &value, error);
     if (!forward && !(at < seen->count && bytes_equal(seen->entries[at].key, target)))
         at = at == 0 ? SIZE_MAX : at - 1;
-    if (error.status || found != (at < seen->count))
+    if (error->status || found != (at < seen->count))
         return false;
     if (!found)
         return true;
     if (!same(&seen->entries[at], key, value))
         return false;
     /* Against the direction of the seek: the turn is where iterators go wrong. */
-    found = store->iter_move(iter, forward ? PC_PREV : PC_NEXT, (struct bytes){0}, &key, &value,
-                             &error);
+    found =
+        store->iter_move(iter, forward ? PC_PREV : PC_NEXT, (struct bytes){0}, &key, &value, error);
     at = forward ? (at == 0 ? SIZE_MAX : at - 1) : at + 1;
-    if (error.status || found != (at < seen->count))
+    if (error->status || found != (at < seen->count))
         return false;
     return !found || same(&seen->entries[at], key, value);
 }
@@ -197,9 +213,11 @@ static bool seeks_agree(const struct pc_store *store, void *db, void *snapshot,
     if (store->iter_new(db, snapshot, &iter, &error))
         return fail(verdict, RULE_READ, "no iterator", error.text);
     for (uint32_t i = 0; ok && i < model->line_count; i += step)
-        ok = seek_agrees(store, iter, seen, model->lines[i].key, true) &&
-             seek_agrees(store, iter, seen, model->lines[i].key, false);
+        ok = seek_agrees(store, iter, seen, model->lines[i].key, true, &error) &&
+             seek_agrees(store, iter, seen, model->lines[i].key, false, &error);
     store->iter_free(iter);
+    if (error.status)
+        return fail_error(verdict, "a seek fails", &error);
     return ok || fail(verdict, RULE_READ, "a seek differs from the forward scan", "");
 }
 
@@ -240,8 +258,9 @@ static bool typed(enum pc_store_status st)
 static bool refusal(struct judge *judge, const struct question *question, const char *what,
                     const struct pc_store_error *error, struct verdict *verdict)
 {
-    if (question->lied && typed(error->status)) {
-        judge->refused++;
+    if ((question->lied || judge->fault.fired) && typed(error->status)) {
+        judge->refused += question->lied;
+        judge->showed[TROUBLE_BITROT] += judge->fault.fired;
         return true;
     }
     return fail(verdict, RULE_OPEN, what, error->text);
@@ -309,9 +328,12 @@ static void examine(struct judge *judge, const struct question *question, struct
     if (verdict->rule != RULE_NONE)
         return;
     if (!judge_reads(judge->store, judge->db, NULL, &judge->seen, &judge->other, question->model,
-                     verdict))
+                     verdict)) {
+        if (judge->fault.fired && typed((enum pc_store_status)verdict->error))
+            verdict->rule = RULE_NONE;
         return;
-    if (question->life && !question->lied && live_on(judge, verdict))
+    }
+    if (question->life && !question->lied && !judge->fault.fired && live_on(judge, verdict))
         same_again(judge, verdict, "after recovery, a flush and a compaction");
 }
 
@@ -323,8 +345,51 @@ static void boot(struct judge *judge, struct pc_image *image)
         judge->disk = pc_disk_boot(image);
     pc_disk_step_limit(judge->disk, STEP_LIMIT, judge_hang, NULL);
     heap_reset(&judge->heap);
+    judge->fault = (struct pc_fault){0};
     pc_mount(MOUNT_POINT, judge->disk);
     judge->recoveries++;
+}
+
+static void begin_trouble(struct judge *judge, const struct question *question)
+{
+    judge->troubled[question->trouble]++;
+    judge->fault = (struct pc_fault){.kind = question->trouble == TROUBLE_BITROT ? PC_FAULT_BITROT
+                                                                                 : PC_FAULT_EIO,
+                                     .call = PC_CALL_READ,
+                                     .file = "*",
+                                     .nth = question->trouble_at};
+    if (question->trouble == TROUBLE_NO_MEMORY)
+        judge->heap.fail_at = question->trouble_at;
+    else
+        pc_disk_add_fault(judge->disk, &judge->fault);
+}
+
+/* J7: opens and reads with a failing read or request. The store may notice; then it says so, and
+ * lets go of everything. False: it did something else. */
+static bool survive(struct judge *judge, const struct question *question, struct verdict *verdict)
+{
+    enum pc_store_status expected =
+        question->trouble == TROUBLE_READ ? PC_STORE_IO : PC_STORE_NO_MEMORY;
+    struct pc_store_error error = {0};
+    enum pc_store_status st;
+
+    begin_trouble(judge, question);
+    st = open_store(judge, question, &error);
+    if (st == PC_STORE_OK)
+        st = judge_scan(judge->store, judge->db, NULL, &judge->seen, &error);
+    pc_disk_clear_faults(judge->disk);
+    judge->heap.fail_at = 0;
+    judge->showed[question->trouble] += st != PC_STORE_OK;
+    if (st != PC_STORE_OK && st != expected)
+        fail(verdict, RULE_OPEN,
+             "a failing read or request for memory is reported as something else", error.text);
+    if (st == PC_STORE_OK)
+        model_judge(question->model, question->at, question->kill, question->trust, &judge->seen,
+                    verdict);
+    close_store(judge, verdict);
+    pc_close_all();
+    heap_reset(&judge->heap);
+    return verdict->rule == RULE_NONE;
 }
 
 void judge_image(struct judge *judge, struct pc_image *image, const struct question *question,
@@ -334,6 +399,10 @@ void judge_image(struct judge *judge, struct pc_image *image, const struct quest
 
     *verdict = (struct verdict){0};
     boot(judge, image);
+    if (question->trouble == TROUBLE_BITROT)
+        begin_trouble(judge, question);
+    else if (question->trouble != TROUBLE_NONE && !survive(judge, question, verdict))
+        return;
     if (open_store(judge, question, &error)) {
         *opened = pc_disk_call_count(judge->disk);
         refusal(judge, question, "the store does not open", &error, verdict);
@@ -345,7 +414,8 @@ void judge_image(struct judge *judge, struct pc_image *image, const struct quest
     *opened = pc_disk_call_count(judge->disk);
     examine(judge, question, verdict);
     close_store(judge, verdict);
-    if (verdict->rule == RULE_NONE && question->life && !question->lied) {
+    if (verdict->rule == RULE_NONE && question->life && !question->lied &&
+        question->trouble != TROUBLE_BITROT) {
         heap_reset(&judge->heap);
         if (open_store(judge, question, &error))
             fail(verdict, RULE_RECOVERY, "a second recovery does not open", error.text);

@@ -14,6 +14,17 @@
 #define STORE_DIR   "/powercut/db"
 #define STEP_LIMIT  2000000u /* calls of the disk in one life of a store: beyond it hangs */
 
+/* What may go wrong while the store recovers, apart from what the crash left. */
+enum trouble {
+    TROUBLE_NONE,
+    TROUBLE_BITROT,    /* a bit of what is read is wrong, and stays so: exact content or an error */
+    TROUBLE_READ,      /* one read fails: an error, and all is well the next time */
+    TROUBLE_NO_MEMORY, /* one request for memory fails: the same */
+    TROUBLES
+};
+
+const char *trouble_name(enum trouble trouble);
+
 struct judge {
     const struct pc_store *store;
     const char *tuning;
@@ -24,7 +35,9 @@ struct judge {
     size_t buffer_room;
     struct pc_hooks hooks;
     void *db;
-    uint64_t recoveries, refused; /* refused: opened with a typed error, and may */
+    struct pc_fault fault;                         /* of the trouble */
+    uint64_t troubled[TROUBLES], showed[TROUBLES]; /* tried; and the store noticed */
+    uint64_t recoveries, refused;                  /* refused: opened with a typed error, and may */
 };
 
 /* What is asked of one recovery. */
@@ -35,7 +48,9 @@ struct question {
     bool lied;        /* some sync lied: typed errors are legal answers */
     size_t trust;     /* promises made later are void: what they covered may have moved since */
     bool scan_claims; /* let the log reader look for claims for real */
-    bool life;        /* write, flush, compact, close and reopen after it */
+    enum trouble trouble;
+    uint32_t trouble_at; /* the how-manieth read or request; 1 is the first */
+    bool life;           /* write, flush, compact, close and reopen after it */
 };
 
 void judge_init(struct judge *judge, const struct pc_store *store, const char *tuning);

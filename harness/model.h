@@ -42,6 +42,7 @@ bool rule_from_name(const char *name, enum rule *rule);
 
 struct verdict {
     enum rule rule;
+    int error; /* of the store (enum pc_store_status), when an error is what broke the rule */
     uint32_t floor, ceiling, cut; /* cut: the one recovered, when legal */
     char text[640];
 };

@@ -67,7 +67,7 @@ static bool recover(struct play *play)
             return false;
         }
     }
-    session_recover(session, image, k);
+    session_recover(session, image, k, play->trouble, play->trouble_at);
     return true;
 }
 
@@ -77,6 +77,7 @@ static bool crash_step(struct play *play, const struct op *op)
     case OP_CRASH:
         end_epoch(play);
         play->cut = (struct cut){.crash = op->crash};
+        play->trouble = TROUBLE_NONE;
         play->crashed = true;
         return !play->finding->found;
     case OP_LOSE:
@@ -88,6 +89,12 @@ static bool crash_step(struct play *play, const struct op *op)
         }
         if (play->cut.item_count < CUT_ITEMS)
             play->cut.items[play->cut.item_count++] = op->item;
+        return true;
+    case OP_TROUBLE:
+        for (int t = TROUBLE_NONE + 1; t < TROUBLES; t++)
+            if (strcmp(trouble_name((enum trouble)t), op->word) == 0)
+                play->trouble = (enum trouble)t;
+        play->trouble_at = op->slot;
         return true;
     default:
         if (!play->crashed) {
@@ -109,6 +116,7 @@ bool play_step(struct play *play, uint32_t index, FILE *out)
     case OP_CRASH:
     case OP_LOSE:
     case OP_KEEP:
+    case OP_TROUBLE:
     case OP_RECOVER:
         if (!crash_step(play, op))
             return false;

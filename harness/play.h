@@ -10,8 +10,10 @@ struct play {
     struct explorer *explorer; /* NULL: execute only */
     struct finding *finding;   /* what was found; owned by the caller */
     struct cut cut;            /* what the steps since OP_CRASH asked for */
-    bool crashed;              /* between OP_CRASH and OP_RECOVER */
-    char why[160];             /* a step that could not be done; "" if none */
+    enum trouble trouble;      /* of the next recovery */
+    uint32_t trouble_at;
+    bool crashed;  /* between OP_CRASH and OP_RECOVER */
+    char why[160]; /* a step that could not be done; "" if none */
 };
 
 void play_init(struct play *play, struct trace *trace, const struct pc_store *store,

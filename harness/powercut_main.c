@@ -158,6 +158,7 @@ static int run_command(const struct options *opts)
     campaign.budget = (struct budget){.leaves = (uint32_t)given_or(opts, "leaves", 96),
                                       .samples = (uint32_t)given_or(opts, "samples", 24),
                                       .nested = (uint32_t)given_or(opts, "nested", 64),
+                                      .trouble = 24,
                                       .life = 4,
                                       .recoveries = 6000};
     command = repeat_command(opts, &campaign, profile);
@@ -205,7 +206,7 @@ static void strip(struct trace *trace)
         enum op_kind kind = trace->ops[trace->op_count - 1].kind;
 
         if (kind != OP_CRASH && kind != OP_LOSE && kind != OP_KEEP && kind != OP_RECOVER &&
-            kind != OP_CHECK && kind != OP_EXPLORE)
+            kind != OP_TROUBLE && kind != OP_CHECK && kind != OP_EXPLORE)
             return;
         trace->op_count--;
     }
@@ -216,11 +217,24 @@ static bool is_death(enum rule rule)
     return rule == RULE_CRASH || rule == RULE_HANG;
 }
 
+static bool has_trouble(const struct script *script)
+{
+    for (uint32_t i = 0; i < script->trace.op_count; i++)
+        if (script->trace.ops[i].kind == OP_TROUBLE)
+            return true;
+    return false;
+}
+
 static bool neighbourhood(const struct script *script, const struct pc_store *store,
                           struct trace *trace, struct finding *finding)
 {
-    struct budget budget = {
-        .leaves = 2000, .samples = 120, .nested = 4, .life = 2, .recoveries = 10000};
+    struct budget budget = {.leaves = 2000,
+                            .samples = 120,
+                            .nested = 4,
+                            .life = 2,
+                            .recoveries = 10000,
+                            .trouble = has_trouble(script) ? 1 : 0,
+                            .trouble_tries = 24};
     struct shrink shrink = {.store = store, .seed = 1, .forked = is_death(script->rule)};
 
     trace_copy(trace, &script->trace);
@@ -356,7 +370,7 @@ static void make_smaller(struct script *script, const char *file, bool shrinking
         shrink_finding(&shrink, &trace, &finding);
         story_file(out, &trace, &finding, file);
     } else {
-        story_tell(out, &trace, &finding, store);
+        story_tell(out, &trace, &finding, store, NULL, NULL);
     }
     trace_release(&trace);
 }

@@ -67,6 +67,8 @@ static void note(struct session *session, uint64_t value)
 
 static bool faulty(const struct session *session)
 {
+    if (session->trouble != TROUBLE_NONE)
+        return true;
     for (uint32_t i = 0; i < session->trace->fault_count; i++)
         if (session->faults[i].fired)
             return true;
@@ -113,6 +115,8 @@ static enum pc_store_status open_db(struct session *session, struct pc_store_err
     enum pc_store_status st;
 
     heap_reset(&session->heap);
+    session->heap.fail_at = session->fail_request;
+    session->fail_request = 0;
     session->db = NULL;
     st = session->store->open(&env, &session->db, error);
     note(session, st);
@@ -151,11 +155,19 @@ static enum pc_store_status close_db(struct session *session)
     return st;
 }
 
+static bool rotted(const struct session *session)
+{
+    for (uint32_t i = 0; i < session->trace->fault_count; i++)
+        if (session->faults[i].kind == PC_FAULT_BITROT && session->faults[i].fired)
+            return true;
+    return session->trouble == TROUBLE_BITROT;
+}
+
 /* The store answers an error instead of a state: legal, if typed, where a sync has lied. */
 static void refusal(struct session *session, enum pc_store_status st, const char *what,
                     const char *detail)
 {
-    bool lied = session->lied || session_first_lie(session) != SIZE_MAX;
+    bool lied = session->lied || session_first_lie(session) != SIZE_MAX || rotted(session);
 
     if (lied && (st == PC_STORE_CORRUPT || st == PC_STORE_DATA_LOSS))
         session->refused = true;
@@ -173,12 +185,20 @@ static void open_live(struct session *session)
         pc_close_all();
         st = open_db(session, &error);
     }
+    if (st == PC_STORE_OK && session->trouble != TROUBLE_NONE &&
+        judge_scan(session->store, session->db, NULL, &session->seen, &error) != PC_STORE_OK &&
+        session->trouble != TROUBLE_BITROT) {
+        close_db(session);
+        st = open_db(session, &error);
+    }
     session->error = error;
     if (st) {
         refusal(session, st, "open fails", error.text);
         return;
     }
     st = judge_scan(session->store, session->db, NULL, &session->seen, &error);
+    if (st && faulty(session)) /* a read that failed once succeeds the next time */
+        st = judge_scan(session->store, session->db, NULL, &session->seen, &error);
     if (st) {
         refusal(session, st, "the store opens and cannot be read", error.text);
         return;
@@ -355,8 +375,10 @@ static void read_all(struct session *session, void *snapshot, uint32_t cut, bool
     }
     if (!scan_agrees(session, cut))
         violate(session, RULE_READ, "the scan differs from the reference map", "");
-    else if (other_ways && !judge_reads(session->store, session->db, snapshot, &session->seen,
-                                        &session->other, &session->model, &verdict))
+    else if (other_ways &&
+             !judge_reads(session->store, session->db, snapshot, &session->seen, &session->other,
+                          &session->model, &verdict) &&
+             !(verdict.error && faulty(session)))
         violate(session, verdict.rule, verdict.text, "");
 }
 
@@ -540,7 +562,24 @@ bool session_place(const struct session *session, const struct crash *crash, siz
     return false;
 }
 
-void session_recover(struct session *session, struct pc_image *image, size_t k)
+/* As judge.c has it (J7): a rule for the new disk, or a request for memory that is refused. */
+static void begin_trouble(struct session *session, enum trouble trouble, uint32_t at)
+{
+    session->trouble = trouble;
+    if (trouble == TROUBLE_NO_MEMORY) {
+        session->fail_request = at;
+    } else if (trouble != TROUBLE_NONE) {
+        session->trouble_fault =
+            (struct pc_fault){.kind = trouble == TROUBLE_BITROT ? PC_FAULT_BITROT : PC_FAULT_EIO,
+                              .call = PC_CALL_READ,
+                              .file = "*",
+                              .nth = at};
+        pc_disk_add_fault(session->disk, &session->trouble_fault);
+    }
+}
+
+void session_recover(struct session *session, struct pc_image *image, size_t k,
+                     enum trouble trouble, uint32_t trouble_at)
 {
     size_t at, trust;
     struct model *model = session_judge(session, k, &at, &trust);
@@ -563,12 +602,16 @@ void session_recover(struct session *session, struct pc_image *image, size_t k)
     session->opened = SIZE_MAX;
     mount_disk(session);
     pc_disk_mark(session->disk, session->op);
+    begin_trouble(session, trouble, trouble_at);
     open_live(session);
     session->opened = now(session);
+    if (trouble == TROUBLE_BITROT)
+        kill = false;
     if (session->db == NULL || session->refused || session->verdict.rule != RULE_NONE)
         return;
-    model_judge(&session->before, session->before_at, kill, session->before_trust, &session->seen,
-                &verdict);
+    model_judge(&session->before, session->before_at, kill,
+                trouble == TROUBLE_BITROT ? 0 : session->before_trust, &session->seen, &verdict);
+    session->trouble = TROUBLE_NONE;
     if (verdict.rule != RULE_NONE)
         violate(session, verdict.rule, "after the crash", verdict.text);
     model_rebase(&session->model, &session->seen);

@@ -39,6 +39,9 @@ struct session {
     size_t buffer_room;
     struct verdict verdict; /* the first violation seen live */
     uint32_t verdict_op;
+    enum trouble trouble;  /* of the recovery that runs */
+    uint64_t fail_request; /* of memory, in the next open */
+    struct pc_fault trouble_fault;
     uint64_t results;            /* a hash of every answer of the store */
     struct pc_store_error error; /* of the newest operation, when it answered one */
     uint32_t epoch, op;
@@ -70,6 +73,7 @@ bool session_place(const struct session *session, const struct crash *crash, siz
                    size_t room);
 /* Goes to the next epoch: boots on the image (taken over), opens, reads, judges. The verdict is
  * session->verdict. */
-void session_recover(struct session *session, struct pc_image *image, size_t k);
+void session_recover(struct session *session, struct pc_image *image, size_t k,
+                     enum trouble trouble, uint32_t trouble_at);
 
 #endif

@@ -66,6 +66,8 @@ bool shrink_probe(struct shrink *shrink, const struct trace *trace, const struct
 {
     *finding = (struct finding){0};
     shrink->tried++;
+    if (shrink->beat)
+        shrink->beat(shrink->beat_ctx);
     if (shrink->forked)
         probe_child(shrink, trace, budget, finding);
     else
@@ -264,8 +266,14 @@ void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *
         .shrink = shrink, .trace = trace, .finding = finding, .rule = finding->verdict.rule};
     bool nested = finding->cuts > 1;
 
-    state.budget = (struct budget){
-        .leaves = 48, .samples = 18, .nested = nested ? 2 : 0, .life = 2, .recoveries = 6000};
+    state.budget = (struct budget){.leaves = 48,
+                                   .samples = 18,
+                                   .nested = nested ? 2 : 0,
+                                   .trouble = finding->trouble ? 1 : 0,
+                                   .trouble_kind = finding->trouble,
+                                   .trouble_tries = 24,
+                                   .life = 2,
+                                   .recoveries = 6000};
     trim(&state);
     state.budget.tail = finding->live ? 0 : 4;
     for (int round = 0; round < 4; round++)

@@ -11,6 +11,8 @@ struct shrink {
     bool forked;    /* every try in a child: the store dies or hangs */
     uint32_t tries; /* how many traces may be tried */
     uint32_t tried;
+    void (*beat)(void *ctx); /* called now and then: progress; NULL: none */
+    void *beat_ctx;
 };
 
 /* Replaces *trace (released) and *finding by the smallest that was found. */

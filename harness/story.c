@@ -147,10 +147,10 @@ static void tell_place(FILE *out, const struct trace *trace, const struct pc_sto
 
 /* Which sync, had the store made it, would have prevented it? Each is tried by a search. */
 static void tell_remedies(FILE *out, const struct trace *trace, const struct finding *finding,
-                          const struct pc_store *store)
+                          const struct pc_store *store, const struct shrink *helper)
 {
     struct budget budget = {.leaves = 400, .samples = 30, .life = 4, .recoveries = 20000};
-    struct shrink shrink = {.store = store, .seed = 1};
+    struct shrink shrink = *helper;
     uint32_t found = 0;
 
     if (finding->cuts != 1 || finding->cut[0].remedy_count == 0 || !single_epoch(trace))
@@ -176,14 +176,17 @@ static void tell_remedies(FILE *out, const struct trace *trace, const struct fin
 }
 
 static void tell_models(FILE *out, const struct trace *trace, const struct finding *finding,
-                        const struct pc_store *store)
+                        const struct shrink *helper)
 {
     struct budget budget = {.leaves = 200,
                             .samples = 30,
                             .nested = finding->cuts > 1 ? 2 : 0,
+                            .trouble = finding->trouble ? 1 : 0,
+                            .trouble_kind = finding->trouble,
+                            .trouble_tries = 24,
                             .life = 4,
                             .recoveries = 20000};
-    struct shrink shrink = {.store = store, .seed = 1};
+    struct shrink shrink = *helper;
 
     fputs("shows under:", out);
     for (int m = 0; m < PC_MODELS; m++) {
@@ -204,8 +207,9 @@ static void tell_models(FILE *out, const struct trace *trace, const struct findi
 }
 
 void story_tell(FILE *out, const struct trace *trace, const struct finding *finding,
-                const struct pc_store *store)
+                const struct pc_store *store, void (*beat)(void *ctx), void *beat_ctx)
 {
+    struct shrink helper = {.store = store, .seed = 1, .beat = beat, .beat_ctx = beat_ctx};
     bool fatal = finding->verdict.rule == RULE_CRASH || finding->verdict.rule == RULE_HANG;
 
     fprintf(out, "%s: %s\n  %s\n", rule_name(finding->verdict.rule),
@@ -222,6 +226,9 @@ void story_tell(FILE *out, const struct trace *trace, const struct finding *find
     tell_operations(out, trace, store);
     for (uint32_t c = 0; c < finding->cuts; c++)
         tell_cut(out, &finding->cut[c], c > 0);
-    tell_remedies(out, trace, finding, store);
-    tell_models(out, trace, finding, store);
+    if (finding->trouble)
+        fprintf(out, "while it recovers: %s, number %u\n", trouble_name(finding->trouble),
+                (unsigned)finding->trouble_at);
+    tell_remedies(out, trace, finding, store, &helper);
+    tell_models(out, trace, finding, &helper);
 }

@@ -11,7 +11,8 @@
 void story_file(FILE *out, const struct trace *trace, const struct finding *finding,
                 const char *command);
 /* What was acknowledged, what was lost, which rule broke, and under which models it shows. */
+/* `beat` is called now and then (NULL: not): the story searches. */
 void story_tell(FILE *out, const struct trace *trace, const struct finding *finding,
-                const struct pc_store *store);
+                const struct pc_store *store, void (*beat)(void *ctx), void *beat_ctx);
 
 #endif

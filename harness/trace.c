@@ -108,9 +108,9 @@ static const char *const op_names[OP_KINDS] = {
     [OP_AT] = "at",           [OP_RELEASE] = "release", [OP_FLUSH] = "flush",
     [OP_COMPACT] = "compact", [OP_REOPEN] = "reopen",   [OP_OPEN] = "open",
     [OP_CLOSE] = "close",     [OP_FAULT] = "fault",     [OP_CRASH] = "crash",
-    [OP_LOSE] = "lose",       [OP_KEEP] = "keep",       [OP_RECOVER] = "recover",
-    [OP_CHECK] = "check",     [OP_SHOW] = "show",       [OP_EXPLORE] = "explore",
-    [OP_REACHED] = "reached",
+    [OP_LOSE] = "lose",       [OP_KEEP] = "keep",       [OP_TROUBLE] = "trouble",
+    [OP_RECOVER] = "recover", [OP_CHECK] = "check",     [OP_SHOW] = "show",
+    [OP_EXPLORE] = "explore", [OP_REACHED] = "reached",
 };
 
 const char *trace_step_name(enum op_kind kind)
@@ -206,6 +206,9 @@ void trace_print_op(FILE *out, const struct trace *trace, const struct op *op)
     case OP_SHOW:
     case OP_REACHED:
         fprintf(out, " %s", op->word);
+        break;
+    case OP_TROUBLE:
+        fprintf(out, " %s nth=%u", op->word, (unsigned)op->slot);
         break;
     default:
         break;
@@ -498,6 +501,23 @@ static bool parse_item(struct parse *parse, struct item_name *item)
     }
 }
 
+static bool parse_trouble(struct parse *parse, struct op *op)
+{
+    static const char *const known[] = {"bitrot", "read-error", "no-memory"};
+    uint64_t n = 1;
+    bool found = false;
+
+    next_word(parse, op->word, sizeof op->word);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        found |= strcmp(known[i], op->word) == 0;
+    if (!found)
+        return wrong(parse, "bitrot, read-error or no-memory is expected");
+    if (accept(parse, "nth=") && !number(parse, UINT32_MAX, &n))
+        return false;
+    op->slot = (uint32_t)n;
+    return true;
+}
+
 static bool parse_range(struct parse *parse, struct op *op)
 {
     blanks(parse);
@@ -536,6 +556,8 @@ static bool parse_arguments(struct parse *parse, struct op *op)
     case OP_LOSE:
     case OP_KEEP:
         return parse_item(parse, &op->item);
+    case OP_TROUBLE:
+        return parse_trouble(parse, op);
     case OP_SHOW:
     case OP_REACHED:
         return next_word(parse, op->word, sizeof op->word) || wrong(parse, "a word is expected");

@@ -33,6 +33,7 @@ enum op_kind {
     OP_CRASH,   /* the power fails: at a place, or wherever the seed says */
     OP_LOSE,    /* after OP_CRASH: this item did not reach the disk */
     OP_KEEP,    /* after OP_CRASH: this one did */
+    OP_TROUBLE, /* after OP_CRASH: what goes wrong while it recovers */
     OP_RECOVER, /* boots on what is left and opens */
     OP_CHECK,   /* asks the oracle about the last recovery */
     OP_SHOW,    /* prints the disk or the log of calls */

@@ -24,6 +24,7 @@ enum pc_call_kind {
     PC_CALL_SYNC_RANGE,
     PC_CALL_STORE,
     PC_CALL_MSYNC,
+    PC_CALL_READ, /* only rules name it: a read is no call of the log */
     PC_CALL_KINDS
 };
 
@@ -36,6 +37,8 @@ enum pc_fault_kind {
     PC_FAULT_ENOSPC,   /* -1/ENOSPC, nothing changes */
     PC_FAULT_EINTR,    /* write: -1/EINTR, nothing written */
     PC_FAULT_SHORT,    /* write: only a leading part is accepted; half of it, at least one byte */
+    PC_FAULT_BITROT,   /* read: one bit of what is read is wrong, from then on, until the place is
+                        * written again; crash images are not touched */
     PC_FAULT_LOSTSYNC, /* sync answers 0 and makes nothing durable */
     PC_FAULT_KINDS
 };
