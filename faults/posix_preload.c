@@ -128,13 +128,15 @@ static void write_all(void)
                              calls);
 }
 
-/* A child made by vfork has its parent's memory, so the process is asked for. */
+/* A child made by vfork has its parent's memory, so the process is asked for. A signal handler that
+ * leaves in the middle of a simulated call finds the disk half changed. */
 static void finish(void)
 {
     static bool done;
     int error = errno;
 
-    if (!layer.disk || getpid() != owner || __atomic_exchange_n(&done, true, __ATOMIC_ACQ_REL))
+    if (!layer.disk || layer_inside || getpid() != owner ||
+        __atomic_exchange_n(&done, true, __ATOMIC_ACQ_REL))
         return;
     layer_enter();
     if (pc_disk_steps(layer.disk) > first_step)

@@ -21,6 +21,7 @@
 #include "jobs.h"
 #include "json.h"
 #include "marks.h"
+#include "place.h"
 #include "shrink.h"
 #include "story.h"
 
@@ -87,8 +88,7 @@ static void spell(const struct campaign *campaign, uint64_t index, struct trace 
 void campaign_trace(const struct campaign *campaign, uint64_t index, enum pc_model model,
                     struct trace *trace)
 {
-    struct generator generator = {
-        .ops = campaign->ops, .faults = lane(campaign, index), .crashes = index % 4 != 0};
+    struct generator generator = {.ops = campaign->ops, .crashes = index % 4 != 0};
     struct tape tape;
 
     trace_init(trace);
@@ -207,6 +207,25 @@ static void beat(void *ctx, uint32_t epoch, uint64_t k, uint64_t leaf)
     jobs_beat(ctx);
 }
 
+/* Lies in the scratch of a child, so that the parent can arm the same when the child died. */
+struct armed {
+    uint32_t count;
+    struct pc_fault faults[TRACE_FAULTS];
+};
+
+static void arm(const struct campaign *campaign, uint64_t task, struct trace *trace,
+                struct armed *armed)
+{
+    struct tape tape;
+
+    tape_init(&tape, trace->seed);
+    if (campaign->exhaustive_ops == 0)
+        place_faults(trace, campaign->store, &tape, lane(campaign, task / campaign->model_count));
+    tape_release(&tape);
+    memcpy(armed->faults, trace->faults, sizeof armed->faults);
+    armed->count = trace->fault_count;
+}
+
 static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
 {
     struct campaign *campaign = ((struct running *)ctx)->campaign;
@@ -221,6 +240,7 @@ static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
     for (uint32_t i = 0; i < marks_count(); i++)
         marks[i] = marks_get(i);
     task_trace(campaign, task, &trace);
+    arm(campaign, task, &trace, jobs_scratch(channel));
     explorer_init(&explorer, &campaign->budget, campaign->store, trace.tuning, trace.seed);
     explorer.position = beat;
     explorer.position_ctx = channel;
@@ -350,10 +370,12 @@ static void report_death(struct running *running, uint64_t task, const struct jo
                 (result->outcome == JOBS_FAILED && result->code == HANG_EXIT);
     struct finding finding = {.found = true, .live = true};
     struct handed handed = {0};
+    const struct armed *armed = result->scratch;
     char *texts[3] = {0};
     struct trace trace;
 
     task_trace(campaign, task, &trace);
+    trace_arm(&trace, armed->faults, armed->count);
     finding.op = trace.op_count;
     finding.verdict.rule = hang ? RULE_HANG : RULE_CRASH;
     snprintf(finding.verdict.text, sizeof finding.verdict.text, "the store %s (%s %d): %.*s",

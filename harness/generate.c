@@ -192,61 +192,6 @@ static void draw_weights(struct draw *draw, const struct generator *generator)
         draw->weights += draw->weight[i];
 }
 
-/* Which calls a kind of fault befalls, the likely ones more often. */
-static enum pc_call_kind draw_call(struct draw *draw, enum pc_fault_kind kind, uint32_t anchor)
-{
-    static const enum pc_call_kind errors[] = {PC_CALL_WRITE,  PC_CALL_FDATASYNC, PC_CALL_FDATASYNC,
-                                               PC_CALL_FSYNC,  PC_CALL_CREATE,    PC_CALL_RENAME,
-                                               PC_CALL_UNLINK, PC_CALL_READ,      PC_CALL_READ};
-    static const enum pc_call_kind space[] = {PC_CALL_WRITE, PC_CALL_WRITE, PC_CALL_CREATE};
-
-    switch (kind) {
-    case PC_FAULT_SHORT:
-    case PC_FAULT_EINTR:
-        return tape_choose(draw->tape, TAPE_FAULTS, anchor, 4) ? PC_CALL_WRITE : PC_CALL_READ;
-    case PC_FAULT_LOSTSYNC:
-        return tape_choose(draw->tape, TAPE_FAULTS, anchor, 3) ? PC_CALL_FDATASYNC : PC_CALL_FSYNC;
-    case PC_FAULT_BITROT:
-        return PC_CALL_READ;
-    case PC_FAULT_ENOSPC:
-        return space[tape_choose(draw->tape, TAPE_FAULTS, anchor, 3)];
-    default:
-        return errors[tape_choose(draw->tape, TAPE_FAULTS, anchor,
-                                  sizeof errors / sizeof errors[0])];
-    }
-}
-
-/* A fault at a place that the trace is likely to reach; the calls are those of a log-structured
- * store, the files any. */
-static void draw_faults(struct draw *draw, const struct generator *generator)
-{
-    static const char *const files[] = {"*.log", "*.sst", "MANIFEST*", "*", "CURRENT*"};
-    struct trace *trace = draw->trace;
-    uint32_t kinds[PC_FAULT_KINDS], n = 0, count;
-
-    for (uint32_t i = 0; i < PC_FAULT_KINDS; i++)
-        if (generator->faults >> i & 1)
-            kinds[n++] = i;
-    if (n == 0)
-        return;
-    count = 1 + tape_choose(draw->tape, TAPE_FAULTS, 0, 2);
-    for (uint32_t i = 0; i < count; i++) {
-        struct pc_fault *fault = &trace->faults[trace->fault_count++];
-        uint32_t anchor = (i + 1) * 16;
-
-        *fault = (struct pc_fault){.nth = 1};
-        fault->kind = (enum pc_fault_kind)kinds[tape_choose(draw->tape, TAPE_FAULTS, anchor, n)];
-        fault->call = draw_call(draw, fault->kind, anchor + 1);
-        snprintf(fault->file, sizeof fault->file, "%s",
-                 fault->call == PC_CALL_FSYNC ? "*"
-                 : fault->kind == PC_FAULT_BITROT
-                     ? "*.sst"
-                     : files[tape_choose(draw->tape, TAPE_FAULTS, anchor + 2, 5)]);
-        fault->nth = 1 + tape_choose(draw->tape, TAPE_FAULTS, anchor + 3,
-                                     2u << tape_choose(draw->tape, TAPE_FAULTS, anchor + 4, 4));
-    }
-}
-
 void trace_generate(struct trace *trace, struct tape *tape, const struct generator *generator)
 {
     static const uint32_t buffers[] = {512, 1024, 2048, 4096, 16384};
@@ -267,10 +212,7 @@ void trace_generate(struct trace *trace, struct tape *tape, const struct generat
              config(&draw, 12, 4) ? 10u : 0u, config(&draw, 13, 4) ? 8192u : 0u,
              config(&draw, 14, 3) ? 4096u : 256u);
     draw_weights(&draw, generator);
-    draw_faults(&draw, generator);
     count = generator->ops / 2 + config(&draw, 15, generator->ops + 1);
-    for (uint32_t i = 0; i < trace->fault_count; i++)
-        trace_add(trace, OP_FAULT)->slot = i;
     for (draw.op = 1; draw.op <= count; draw.op++)
         draw_op(&draw);
 }

@@ -99,6 +99,19 @@ void trace_add_write(struct trace *trace, struct op *op, bool is_delete, uint16_
     op->writes++;
 }
 
+void trace_arm(struct trace *trace, const struct pc_fault *faults, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        trace->faults[i] = faults[i];
+        trace_add(trace, OP_FAULT);
+    }
+    memmove(trace->ops + count, trace->ops, (trace->op_count - count) * sizeof *trace->ops);
+    for (uint32_t i = 0; i < count; i++)
+        trace->ops[i] =
+            (struct op){.kind = OP_FAULT, .slot = i, .key = TRACE_NO_KEY, .key_end = TRACE_NO_KEY};
+    trace->fault_count = count;
+}
+
 /* ---- printing ---- */
 
 static const char *const op_names[OP_KINDS] = {

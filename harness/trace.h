@@ -113,10 +113,12 @@ struct op *trace_add(struct trace *trace, enum op_kind kind);
 void trace_add_write(struct trace *trace, struct op *op, bool is_delete, uint16_t key,
                      struct value value);
 
-/* Draws a trace of about `ops` operations. `faults`: may arm faults of these kinds (a bit each). */
+/* Arms these faults, in front, in a trace that has none. */
+void trace_arm(struct trace *trace, const struct pc_fault *faults, uint32_t count);
+
+/* Draws a trace of about `ops` operations, without faults (place.h puts them in). */
 struct generator {
     uint32_t ops;
-    uint32_t faults;
     bool crashes; /* several epochs */
 };
 void trace_generate(struct trace *trace, struct tape *tape, const struct generator *generator);

@@ -83,6 +83,8 @@ static bool same_op(const struct trace *a, const struct op *x, const struct trac
     case OP_SHOW:
     case OP_REACHED:
         return strcmp(x->word, y->word) == 0;
+    case OP_TROUBLE:
+        return strcmp(x->word, y->word) == 0 && x->slot == y->slot;
     default:
         return true;
     }
@@ -144,9 +146,10 @@ static void generate(struct trace *trace, uint64_t seed)
     static const uint32_t lanes[] = {0, 1u << PC_FAULT_EIO, 1u << PC_FAULT_LOSTSYNC,
                                      1u << PC_FAULT_SHORT | 1u << PC_FAULT_EINTR,
                                      (1u << PC_FAULT_KINDS) - 1};
-    struct generator generator = {
-        .ops = 5 + (uint32_t)(seed % 60), .faults = lanes[seed % 5], .crashes = seed % 3 == 0};
+    struct generator generator = {.ops = 5 + (uint32_t)(seed % 60), .crashes = seed % 3 == 0};
+    struct pc_fault faults[TRACE_FAULTS];
     struct tape tape;
+    uint32_t count = 0;
 
     tape_init(&tape, seed);
     trace_init(trace);
@@ -154,6 +157,15 @@ static void generate(struct trace *trace, uint64_t seed)
     trace->disk.unit = 1u << (seed % 15);
     trace_generate(trace, &tape, &generator);
     tape_release(&tape);
+    for (int kind = 0; kind < PC_FAULT_KINDS; kind++)
+        for (int call = 0; call < PC_CALL_KINDS && count < TRACE_FAULTS; call++)
+            if ((lanes[seed % 5] >> kind & 1) && (seed + (uint64_t)call) % 3 == 0 &&
+                pc_fault_fits((enum pc_fault_kind)kind, (enum pc_call_kind)call))
+                faults[count++] = (struct pc_fault){.kind = (enum pc_fault_kind)kind,
+                                                    .call = (enum pc_call_kind)call,
+                                                    .file = "*.log",
+                                                    .nth = 1 + (uint32_t)(seed % 9)};
+    trace_arm(trace, faults, count);
 }
 
 static void generated_traces_come_back(void **state)
@@ -321,6 +333,12 @@ static void add_random_op(struct trace *trace, struct rng *rng)
     }
     if (kind == OP_SHOW || kind == OP_REACHED)
         snprintf(op->word, sizeof op->word, "word_%u", (unsigned)rng_below(rng, 100));
+    if (kind == OP_TROUBLE) {
+        static const char *const troubles[] = {"bitrot", "read-error", "no-memory"};
+
+        snprintf(op->word, sizeof op->word, "%s", troubles[rng_below(rng, 3)]);
+        op->slot = 1 + (uint32_t)rng_below(rng, 1000);
+    }
 }
 
 static void every_kind_of_step_comes_back(void **state)

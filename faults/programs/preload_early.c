@@ -1,6 +1,6 @@
 /* preload_early.c: a library that its program needs, with what makes preloading hard: an allocator
- * that opens files while it starts (as jemalloc does), and a constructor that runs before the one of
- * the preload library and uses the mount. */
+ * that opens files while it starts (as jemalloc does), and a constructor that uses the mount and
+ * runs before the one of the preload library. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>

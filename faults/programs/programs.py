@@ -148,8 +148,8 @@ def leveldb(bench):
     # The copy was opened for real meanwhile, and its files have changed.
     same("LevelDB on an imported database",
          bench.simulated([program, MOUNT + "/db", "sum"], **{"import": left}), expected)
-    calls = bench.calls(report)
-    for k in sorted({calls * i // 6 for i in range(1, 7)}):
+    calls = bench.calls(report)  # a few more or less every time: there is a thread
+    for k in [calls * i // 8 for i in range(1, 8)] + ["end", "end:newest"]:
         left = bench.path("crash")
         bench.simulated([program, MOUNT + "/db", "fill", "3000"], export=left, crash=k)
         if os.path.exists(left + "/db/CURRENT"):
@@ -223,6 +223,12 @@ def rocksdb(bench):
         same("db_bench on an imported database, " + name,
              found(bench.simulated(again + ["--db=" + MOUNT + "/db"], **{"import": left})),
              found(bench.real(again + ["--db=" + real])))
+    for crash in ("400", "4000:newest", "end", "end:newest"):
+        left = bench.path("crash")
+        bench.simulated(["db_bench", "--db=" + MOUNT + "/db"] + WORK, export=left, crash=crash)
+        if os.path.exists(left + "/db/CURRENT"):
+            found(bench.real(["db_bench", "--use_existing_db=1", "--benchmarks=readrandom",
+                              "--db=" + left + "/db"] + WORK[1:]))
 
 
 PROGRAMS = {"sqlite": sqlite, "leveldb": leveldb, "lmdb": lmdb, "rocksdb": rocksdb}

@@ -1,0 +1,142 @@
+/* place.c: see place.h. Reads are not in the log of calls: a fault of a read is aimed by chance. */
+#include "place.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+
+#include "play.h"
+
+struct seen_call {
+    enum pc_call_kind kind;
+    char name[32];
+    uint32_t nth;
+};
+
+struct seen_calls {
+    struct seen_call *calls;
+    uint32_t count;
+};
+
+static bool is_sync(enum pc_call_kind kind)
+{
+    return kind == PC_CALL_FSYNC || kind == PC_CALL_FDATASYNC || kind == PC_CALL_SYNC;
+}
+
+/* The calls of the first epoch: faults are armed in that one. */
+static void collect(const struct pc_disk *disk, struct seen_calls *seen)
+{
+    size_t count = pc_disk_call_count(disk);
+
+    seen->calls = calloc(count + 1, sizeof *seen->calls);
+    must(seen->calls != NULL);
+    for (size_t i = 0; i < count; i++) {
+        const struct pc_call *call = pc_disk_call(disk, i);
+        struct seen_call *mine = &seen->calls[seen->count];
+        const char *slash = strrchr(call->path, '/'), *name = slash ? slash + 1 : call->path;
+
+        if (strlen(name) >= sizeof mine->name || *name == '\0')
+            continue;
+        *mine = (struct seen_call){.kind = call->kind, .nth = 1};
+        memcpy(mine->name, name, strlen(name) + 1);
+        for (uint32_t o = 0; o < seen->count; o++)
+            mine->nth +=
+                seen->calls[o].kind == mine->kind && strcmp(seen->calls[o].name, mine->name) == 0;
+        seen->count++;
+    }
+}
+
+static void rehearse(const struct trace *trace, const struct pc_store *store,
+                     struct seen_calls *seen)
+{
+    struct finding ignored = {0};
+    struct trace copy;
+    struct play play;
+
+    trace_copy(&copy, trace);
+    play_init(&play, &copy, store, NULL, &ignored);
+    for (uint32_t i = 0; i < copy.op_count && copy.ops[i].kind != OP_CRASH; i++)
+        if (!play_step(&play, i, NULL))
+            break;
+    collect(play.session.disk, seen);
+    play_release(&play);
+    trace_release(&copy);
+}
+
+static void aim_read(struct tape *tape, uint32_t anchor, struct pc_fault *fault)
+{
+    static const char *const files[] = {"*.sst", "*.log", "MANIFEST*", "*"};
+
+    fault->call = PC_CALL_READ;
+    snprintf(
+        fault->file, sizeof fault->file, "%s",
+        files[fault->kind == PC_FAULT_BITROT ? 0 : tape_choose(tape, TAPE_FAULTS, anchor + 5, 4)]);
+    fault->nth = 1 + tape_choose(tape, TAPE_FAULTS, anchor + 6,
+                                 2u << tape_choose(tape, TAPE_FAULTS, anchor + 7, 4));
+}
+
+/* One of the calls that the fault fits, all alike; half of the errors go to syncs. */
+static bool aim(struct tape *tape, uint32_t anchor, const struct seen_calls *seen,
+                struct pc_fault *fault)
+{
+    bool syncs = fault->kind == PC_FAULT_EIO && tape_choose(tape, TAPE_FAULTS, anchor + 1, 2);
+    uint32_t fitting = 0, chosen;
+
+    for (uint32_t i = 0; i < seen->count; i++)
+        fitting += pc_fault_fits(fault->kind, seen->calls[i].kind) &&
+                   (!syncs || is_sync(seen->calls[i].kind));
+    if (fitting == 0)
+        return false;
+    chosen = tape_choose(tape, TAPE_FAULTS, anchor + 2, fitting);
+    for (uint32_t i = 0; i < seen->count; i++) {
+        const struct seen_call *call = &seen->calls[i];
+
+        if (!pc_fault_fits(fault->kind, call->kind) || (syncs && !is_sync(call->kind)) ||
+            chosen-- > 0)
+            continue;
+        fault->call = call->kind;
+        memcpy(fault->file, call->name, sizeof fault->file);
+        fault->nth = call->nth;
+        return true;
+    }
+    return false;
+}
+
+static bool reads(struct tape *tape, uint32_t anchor, enum pc_fault_kind kind)
+{
+    if (kind == PC_FAULT_BITROT)
+        return true;
+    return kind != PC_FAULT_LOSTSYNC && kind != PC_FAULT_ENOSPC &&
+           tape_choose(tape, TAPE_FAULTS, anchor + 3, 5) == 0;
+}
+
+void place_faults(struct trace *trace, const struct pc_store *store, struct tape *tape,
+                  uint32_t kinds)
+{
+    enum pc_fault_kind known[PC_FAULT_KINDS];
+    struct pc_fault faults[2];
+    struct seen_calls seen = {0};
+    uint32_t n = 0, count, placed = 0;
+
+    for (int kind = 0; kind < PC_FAULT_KINDS; kind++)
+        if (kinds >> kind & 1)
+            known[n++] = (enum pc_fault_kind)kind;
+    if (n == 0)
+        return;
+    rehearse(trace, store, &seen);
+    count = 1 + tape_choose(tape, TAPE_FAULTS, 0, 2);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t anchor = (i + 1) * 16;
+        struct pc_fault *fault = &faults[placed];
+
+        *fault = (struct pc_fault){.kind = known[tape_choose(tape, TAPE_FAULTS, anchor, n)]};
+        if (reads(tape, anchor, fault->kind))
+            aim_read(tape, anchor, fault);
+        else if (!aim(tape, anchor, &seen, fault))
+            continue;
+        placed++;
+    }
+    trace_arm(trace, faults, placed);
+    free(seen.calls);
+}
