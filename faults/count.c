@@ -243,12 +243,60 @@ static bool count_set(struct counter *counter, const uint64_t *set, mpz_t out)
     return ok;
 }
 
+/* ---- without a lattice ---- */
+
+/* Counts the legal sets one by one: the newest open item kept, and lost if it can be. False
+ * when *budget sets were not enough. The states are as before, or more of them is known. */
+static bool count_each(struct pc_image *image, uint32_t items, size_t *budget, mpz_t out)
+{
+    uint8_t *states;
+    bool ok = true;
+
+    while (items > 0 && pc_image_state(image, items - 1) != PC_ITEM_OPEN)
+        items--;
+    if (items == 0) {
+        mpz_add_ui(out, out, 1);
+        return (*budget)-- > 0;
+    }
+    states = malloc(image->node_count);
+    must(states != NULL);
+    memcpy(states, image->state, image->node_count);
+    for (int kept = 0; ok && kept < 2; kept++) {
+        bool agreed = pc_image_set(image, items - 1, kept);
+
+        must(agreed);
+        ok = count_each(image, items - 1, budget, out);
+        memcpy(image->state, states, image->node_count);
+    }
+    free(states);
+    return ok;
+}
+
+#define STEPS_MAX ((size_t)1 << 24)
+
+static bool count_leaping(struct pc_image *image, size_t limit, mpz_t count)
+{
+    size_t per_set = (size_t)image->item_count * image->node_count + 1;
+    size_t budget = limit < STEPS_MAX / per_set ? limit : STEPS_MAX / per_set;
+    mpz_t result;
+    bool ok;
+
+    mpz_init(result);
+    ok = count_each(image, image->item_count, &budget, result);
+    if (ok)
+        mpz_set(count, result);
+    mpz_clear(result);
+    return ok;
+}
+
 bool pc_image_count(struct pc_image *image, size_t limit, mpz_t count)
 {
     uint64_t *open;
     mpz_t result;
     bool ok;
 
+    if (image->leap)
+        return count_leaping(image, limit, count);
     if (image->item_count > ITEMS_MAX)
         return false;
     if (image->item_count == 0) {

@@ -5,15 +5,26 @@
  *   D  data of one unit: the content of the whole unit in the volatile view after the call
  *   Z  the size grows;  T  the size is set;  M  a block is mapped
  *   C1 A write issues, per unit, ascending: D, then Z where it ends beyond the size so far. In
- *      journalled models Z and M are per block, M after the D of the block.
+ *      journalled models Z and M are per block, after the D of the block. Where the model has no M
+ *      apart (map_apart), the Z of a write maps its block, and M is for writes without a Z; but
+ *      with undefined bytes, a block that the old size ends in has both (it may show before the
+ *      size does).
  *   C2 steps models issue D and Z of a unit as one node; all else of a call is one node.
  *   C3 D needs the D before it on the same unit (journalled: of the same incarnation).
  *   C4 Z and T: without a journal in issue order per file. With one: T is in the journal chain, Z
- *      and M need the newest journal node before them; M also the D of its write in the block.
+ *      and M need the newest journal node before them. With data_first what maps a block, or grows
+ *      the file in a block where the Z would map, needs the D of its write in the block; and where
+ *      Z maps, a Z in a block that is mapped already needs what mapped it.
  *   C5 A gap or an extension is explicit zeros without a journal, and a hole with one.
- *   C6 A D that would write what the unit holds already, and is not lost, is left out.
+ *   C6 A D that would write what the unit holds already, and is not lost, is left out: the one
+ *      that holds it stands for it. Not with a tree log, where each D may take a size along.
  *   C7 A T that shrinks forgets the units beyond it, also those of a block that stays mapped; the
- *      rest of the unit that it cuts is overwritten with zeros, as a D of its own. */
+ *      rest of the unit that it cuts is overwritten with zeros, as a D of its own.
+ *   C8 A new block is written whole where what was never written is undefined: the units that the
+ *      write does not touch are D of nothing, which reads as zeros.
+ *   C9 In models that leap, what a micro-op depends on: a D on the D before it (C3); Z and M on the
+ *      T before them and on what created the file, and on what they need by C4 besides the journal;
+ *      with a tree log a Z on no data; T on the T before it and on what created the file. */
 #include "inner.h"
 
 #include <errno.h>
@@ -50,6 +61,7 @@ static void set_config(struct pc_disk *disk, const struct pc_disk_config *config
 {
     disk->config = *config;
     disk->rules = &model_rules[config->model];
+    disk->log.leaps = disk->rules->leaps;
     must(disk->rules->simulated);
     must(config->unit > 0);
     must((config->unit & (config->unit - 1)) == 0);
@@ -227,21 +239,47 @@ uint32_t disk_call(struct pc_disk *disk, const struct pc_call *call)
     return log_call(&disk->log, &copy);
 }
 
+bool pc_disk_tears_inside(const struct pc_disk *disk, size_t k)
+{
+    const struct log *log = &disk->log;
+    uint32_t first, end;
+
+    must(k < log->call_count);
+    if (disk->config.model == PC_PROCESS_KILL ||
+        (log->calls[k].flags & (PC_CALL_DSYNC | PC_CALL_LIED)) != PC_CALL_DSYNC)
+        return false;
+    first = log->call_nodes[k];
+    end = k + 1 < log->call_count ? log->call_nodes[k + 1] : log->node_count;
+    for (uint32_t i = 0; end == first + 1 && i < first; i++)
+        if (log->nodes[i].forced_at == k)
+            return true;
+    return end > first + 1;
+}
+
 /* ---- the volatile view ---- */
+
+static struct inode *inode_new(struct pc_disk *disk, uint32_t ino)
+{
+    struct inode *inode = arena_zeroed(&disk->arena, sizeof *inode);
+
+    inode->ino = ino;
+    inode->links = 1;
+    inode->last_size = inode->last_order = NONE;
+    inode->created = inode->last_named = inode->last_entry = NONE;
+    inode->synced_at = NEVER;
+    return inode;
+}
 
 struct inode *disk_new_inode(struct pc_disk *disk, enum disk_kind kind, uint32_t parent,
                              const char *path)
 {
-    struct inode *inode = arena_zeroed(&disk->arena, sizeof *inode);
+    struct inode *inode = inode_new(disk, disk->inode_count);
 
     inode_numbers(disk, disk->inode_count + 1);
-    inode->ino = disk->inode_count - 1;
     inode->kind = kind;
     inode->parent = parent;
     inode->path = path;
-    inode->links = 1;
     inode->size_loaded = inode->listed = true;
-    inode->last_size = inode->last_order = NONE;
     disk->inodes[inode->ino] = inode;
     return inode;
 }
@@ -253,10 +291,7 @@ struct inode *disk_inode(struct pc_disk *disk, uint32_t ino)
     must(ino < disk->inode_count);
     if (disk->inodes[ino])
         return disk->inodes[ino];
-    inode = arena_zeroed(&disk->arena, sizeof *inode);
-    inode->ino = ino;
-    inode->links = 1;
-    inode->last_size = inode->last_order = NONE;
+    inode = inode_new(disk, ino);
     if (disk->image) {
         inode->kind = image_kind(disk->image, ino);
         inode->path = image_path(disk->image, ino);
@@ -404,40 +439,50 @@ static uint32_t effect_node(const struct pc_disk *disk, uint32_t effect)
 
 static void damage_lift(struct pc_disk *disk, const struct inode *inode, uint32_t unit);
 
+/* The newest node needs `before`, and depends on it. */
+static void need(struct pc_disk *disk, uint32_t before)
+{
+    log_edge(&disk->log, before);
+    log_depend(&disk->log, before);
+}
+
 /* D. The node of it, or NONE where nothing had to be written (C6). */
 static uint32_t crack_data(struct pc_disk *disk, struct inode *inode, uint32_t index,
                            const uint8_t *data, uint32_t len, bool new_node)
 {
     struct unit *unit = disk_unit(disk, inode, index);
     const struct block *content = disk_block(disk, data, len);
-    struct effect effect = {.kind = PC_ITEM_DATA, .ino = inode->ino, .unit = index};
+    struct effect effect = {.kind = PC_ITEM_DATA, .ino = inode->ino, .unit = index, .mapper = NONE};
     uint32_t before = unit->last;
 
     if (disk->rules->journal) {
         uint64_t at = (uint64_t)index * disk->config.unit;
+        const struct place *place = disk_place_of(disk, inode, (uint32_t)(at / disk->config.block));
 
-        effect.incarnation =
-            disk_place_of(disk, inode, (uint32_t)(at / disk->config.block))->incarnation;
+        effect.incarnation = place->incarnation;
+        if (place->mapped)
+            effect.mapper = effect_node(disk, place->last);
         if (before != NONE && disk->log.effects[before].incarnation != effect.incarnation)
             before = NONE;
     }
     if (disk->damage_count)
         damage_lift(disk, inode, index);
-    if (unit->content && unit->content->hash == content->hash && unit->content->len == len &&
+    if (!disk->rules->tree_log && unit->content && unit->content->hash == content->hash &&
+        unit->content->len == len &&
         (unit->last == NONE || disk->log.effects[unit->last].voided_at == NEVER))
         return NONE;
     crack_begin(disk, new_node);
     effect.prev = unit->last;
     effect.content = content;
     effect.path = inode->path;
-    log_edge(&disk->log, effect_node(disk, before));
+    need(disk, effect_node(disk, before));
     unit->last = log_effect(&disk->log, &effect);
     unit->content = content;
     disk_pend(disk, inode, PEND_CONTENT);
     return disk->log.node_count - 1;
 }
 
-/* Z. */
+/* Z, without a journal. */
 static void crack_size(struct pc_disk *disk, struct inode *inode, uint64_t size, bool new_node)
 {
     struct effect effect = {.kind = PC_ITEM_SIZE,
@@ -447,36 +492,90 @@ static void crack_size(struct pc_disk *disk, struct inode *inode, uint64_t size,
                             .path = inode->path};
 
     crack_begin(disk, new_node);
-    if (disk->rules->journal)
-        log_edge(&disk->log, disk->log.last_journal);
-    else
-        log_edge(&disk->log, effect_node(disk, inode->last_size));
+    log_edge(&disk->log, effect_node(disk, inode->last_size));
     inode->last_size = log_effect(&disk->log, &effect);
     inode->size = size;
     disk_pend(disk, inode, PEND_CONTENT);
 }
 
-/* M, after the data nodes `first`..newest of this write in the block. */
-static void crack_map(struct pc_disk *disk, struct inode *inode, uint32_t index, uint32_t first)
+/* The part of a write that falls into one block. */
+struct part {
+    struct inode *inode;
+    uint32_t index; /* of the block */
+    uint64_t from, to;
+};
+
+/* Begins a Z or M (C4, C9). */
+static void begin_block(struct pc_disk *disk, const struct part *part)
 {
-    struct place *place = disk_place_of(disk, inode, index);
+    crack_begin(disk, true);
+    log_edge(&disk->log, disk->log.last_journal);
+    log_depend(&disk->log, effect_node(disk, part->inode->last_order));
+    log_depend(&disk->log, part->inode->created);
+}
+
+/* The newest node needs the data of this part. */
+static void need_data(struct pc_disk *disk, const struct part *part)
+{
+    uint32_t unit = disk->config.unit;
+
+    for (uint64_t i = part->from / unit; disk->rules->data_first && i * unit < part->to; i++)
+        need(disk, effect_node(disk, disk_unit_slot(disk, part->inode, (uint32_t)i)->last));
+}
+
+/* Adds to the newest node that the block is mapped, and tells its data so. */
+static void add_map(struct pc_disk *disk, const struct part *part)
+{
+    struct place *place = disk_place_of(disk, part->inode, part->index);
     struct effect effect = {.kind = PC_ITEM_MAP,
-                            .ino = inode->ino,
-                            .unit = index,
+                            .ino = part->inode->ino,
+                            .unit = part->index,
                             .incarnation = place->incarnation,
                             .prev = place->last,
-                            .path = inode->path};
-    uint32_t node;
+                            .path = part->inode->path};
+    uint32_t unit = disk->config.unit;
 
-    crack_begin(disk, true);
-    node = disk->log.node_count - 1;
-    log_edge(&disk->log, disk->log.last_journal);
-    for (uint32_t i = first; i < node; i++)
-        if (disk->log.effects[disk->log.nodes[i].first_effect].kind == PC_ITEM_DATA)
-            log_edge(&disk->log, i);
     place->last = log_effect(&disk->log, &effect);
     place->mapped = true;
+    for (uint64_t i = part->from / unit; i * unit < part->to; i++) {
+        uint32_t data = disk_unit_slot(disk, part->inode, (uint32_t)i)->last;
+
+        if (data != NONE)
+            disk->log.effects[data].mapper = disk->log.node_count - 1;
+    }
+}
+
+/* Z, with a journal. */
+static void crack_grow(struct pc_disk *disk, const struct part *part, bool maps)
+{
+    struct inode *inode = part->inode;
+    const struct place *place = disk_place_of(disk, inode, part->index);
+    struct effect effect = {.kind = PC_ITEM_SIZE,
+                            .ino = inode->ino,
+                            .size = part->to,
+                            .prev = inode->last_size,
+                            .path = inode->path};
+
+    begin_block(disk, part);
+    if (!disk->rules->map_apart) {
+        if (place->mapped)
+            need(disk, effect_node(disk, place->last));
+        need_data(disk, part);
+    }
+    inode->last_size = log_effect(&disk->log, &effect);
+    inode->size = part->to;
+    if (maps)
+        add_map(disk, part);
     disk_pend(disk, inode, PEND_CONTENT);
+}
+
+/* M. */
+static void crack_map(struct pc_disk *disk, const struct part *part)
+{
+    begin_block(disk, part);
+    need_data(disk, part);
+    add_map(disk, part);
+    disk_pend(disk, part->inode, PEND_CONTENT);
 }
 
 /* T, and in journalled models the unmapping that goes with it (in the same node). */
@@ -494,6 +593,8 @@ void crack_truncate(struct pc_disk *disk, struct inode *inode, uint64_t size, bo
     if (disk->rules->journal) {
         log_edge(&disk->log, disk->log.last_journal);
         disk->log.last_journal = disk->log.node_count - 1;
+        log_depend(&disk->log, effect_node(disk, inode->last_order));
+        log_depend(&disk->log, inode->created);
     } else {
         log_edge(&disk->log, effect_node(disk, inode->last_size));
     }
@@ -609,32 +710,48 @@ static void crack_write_flat(struct pc_disk *disk, struct inode *inode, uint64_t
     }
 }
 
+/* D of a part; of the whole block when nothing may shine through (C8). */
+static void crack_part(struct pc_disk *disk, const struct part *part, const uint8_t *data,
+                       bool whole)
+{
+    uint32_t unit = disk->config.unit, block = disk->config.block;
+    uint64_t start = (uint64_t)part->index * block;
+    uint64_t first = whole ? start : part->from / unit * unit;
+    uint64_t end = whole ? start + block : part->to;
+
+    for (uint64_t at = first; at < end; at += unit) {
+        uint64_t from = at > part->from ? at : part->from, to = min_u64(at + unit, part->to);
+
+        if (from < to)
+            write_unit(disk, part->inode, from, data + (from - part->from), to - from, true);
+        else
+            crack_data(disk, part->inode, (uint32_t)(at / unit), disk->scratch, 0, true);
+    }
+}
+
 static void crack_write_journal(struct pc_disk *disk, struct inode *inode, uint64_t offset,
                                 const uint8_t *data, size_t len)
 {
+    const struct model_rules *rules = disk->rules;
     uint64_t end = offset + len;
 
     while (offset < end) {
         uint32_t index = (uint32_t)(offset / disk->config.block);
-        uint64_t block_end = min_u64(end, ((uint64_t)index + 1) * disk->config.block);
+        uint64_t start = (uint64_t)index * disk->config.block;
+        struct part part = {inode, index, offset, min_u64(end, start + disk->config.block)};
         struct place *place = disk_place_of(disk, inode, index);
-        bool fresh = !place->mapped;
-        uint32_t first = disk->log.node_count;
+        bool fresh = !place->mapped, grows = part.to > inode->size;
+        bool apart = rules->map_apart || !grows || (rules->undefined && inode->size > start);
 
         if (fresh)
             place->incarnation = ++inode->incarnations;
-        while (offset < block_end) {
-            size_t room = disk->config.unit - offset % disk->config.unit;
-            size_t part = (size_t)min_u64(room, block_end - offset);
-
-            write_unit(disk, inode, offset, data, part, true);
-            offset += part;
-            data += part;
-        }
-        if (block_end > inode->size)
-            crack_size(disk, inode, block_end, true);
-        if (fresh)
-            crack_map(disk, inode, index, first);
+        crack_part(disk, &part, data, fresh && rules->undefined);
+        if (grows)
+            crack_grow(disk, &part, fresh && !apart);
+        if (fresh && apart)
+            crack_map(disk, &part);
+        data += part.to - offset;
+        offset = part.to;
     }
 }
 
@@ -685,6 +802,7 @@ ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf
     struct inode *inode = disk_inode(disk, ino);
     uint8_t *out = buf;
     size_t done = 0;
+    struct pc_call call = {.kind = PC_CALL_READ, .path = inode->path};
     struct pc_fault *fault;
 
     disk_step(disk);
@@ -694,11 +812,12 @@ ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf
     if (offset >= inode->size || len == 0)
         return 0;
     len = (size_t)min_u64(len, inode->size - offset);
-    fault = fault_ask(disk, PC_CALL_READ, inode->path);
+    call.length = len;
+    fault = fault_ask(disk, &call);
     if (fault && fault->kind == PC_FAULT_BITROT)
         damage_add(disk, inode, offset, len, fault);
     else if (fault && fault->kind == PC_FAULT_SHORT)
-        len = len > 1 ? len / 2 : len;
+        len /= 2;
     else if (fault)
         return fault_error(fault);
     while (done < len) {
@@ -736,13 +855,13 @@ ssize_t disk_write(struct pc_disk *disk, uint32_t ino, uint64_t offset, const vo
         return -EISDIR;
     if (offset > FILE_SIZE_MAX || len > FILE_SIZE_MAX - offset)
         return -EFBIG;
-    fault = fault_ask(disk, PC_CALL_WRITE, inode->path);
-    if (fault && fault->kind == PC_FAULT_SHORT && len > 1) {
+    fault = fault_ask(disk, &call);
+    if (fault && fault->kind == PC_FAULT_SHORT) {
         call.done = len / 2;
         call.flags |= PC_CALL_SHORT;
-    } else if (fault && fault->kind == PC_FAULT_LOSTSYNC && dsync) {
+    } else if (fault && fault->kind == PC_FAULT_LOSTSYNC) {
         call.flags |= PC_CALL_LIED;
-    } else if (fault && fault->kind != PC_FAULT_SHORT && fault->kind != PC_FAULT_LOSTSYNC) {
+    } else if (fault) {
         call.done = 0;
         call.flags |= PC_CALL_FAILED;
         disk_call(disk, &call);

@@ -20,6 +20,8 @@ static void force_inode(struct pc_disk *disk, struct inode *inode, uint32_t call
     bool names = disk->rules->journal && (!data_only || inode->kind == DISK_DIRECTORY);
     uint32_t kept = 0;
 
+    if (inode->synced_at == NEVER)
+        inode->synced_at = call;
     for (uint32_t i = 0; i < inode->pending_count; i++) {
         struct pending pending = inode->pending[i];
 
@@ -156,7 +158,7 @@ void disk_after_call(struct pc_disk *disk)
 /* fsync, fdatasync and sync (no inode), and msync, which has a range. */
 static int sync_call(struct pc_disk *disk, struct inode *inode, struct pc_call *call)
 {
-    struct pc_fault *fault = fault_ask(disk, call->kind, call->path);
+    struct pc_fault *fault = fault_ask(disk, call);
     bool range = call->kind == PC_CALL_MSYNC;
     uint32_t index;
 
@@ -165,7 +167,7 @@ static int sync_call(struct pc_disk *disk, struct inode *inode, struct pc_call *
         disk_call(disk, call);
         return 0;
     }
-    if (fault && fault->kind != PC_FAULT_SHORT) {
+    if (fault) {
         call->flags |= PC_CALL_FAILED;
         index = disk_call(disk, call);
         if (inode && fault->kind == PC_FAULT_EIO)

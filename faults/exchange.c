@@ -8,32 +8,6 @@
 
 #include "inner.h"
 
-static void begin_names(struct pc_disk *disk)
-{
-    crack_begin(disk, true);
-    if (disk->rules->journal) {
-        log_edge(&disk->log, disk->log.last_journal);
-        disk->log.last_journal = disk->log.node_count - 1;
-    }
-}
-
-/* Adds to the newest node: `entry` of `dir` points to `inode` from now on. */
-static void crack_entry(struct pc_disk *disk, struct inode *dir, struct entry *entry,
-                        struct inode *inode)
-{
-    struct effect effect = {.kind = PC_ITEM_NAME,
-                            .ino = inode->ino,
-                            .prev = entry->last,
-                            .path = disk_join(disk, dir, entry->name, entry->len)};
-
-    if (!disk->rules->journal && entry->last != NONE)
-        log_edge(&disk->log, disk->log.effects[entry->last].node);
-    entry->last = log_effect(&disk->log, &effect);
-    entry->ino = inode->ino;
-    disk_pend(disk, dir, PEND_ENTRY);
-    disk_pend(disk, inode, PEND_NAME);
-}
-
 /* The inode is named `path` in `dir` now, and all below it is named accordingly. */
 static void move_to(struct pc_disk *disk, struct inode *inode, uint32_t dir, const char *path)
 {
@@ -83,11 +57,11 @@ int disk_exchange(struct pc_disk *disk, uint32_t dir, const char *name, size_t l
     if (err)
         return err;
     disk_call(disk, &call);
-    begin_names(disk);
-    crack_entry(disk, from, disk_entry(disk, from, name, len), second);
+    names_begin(disk);
+    names_entry(disk, from, disk_entry(disk, from, name, len), second->ino, second);
     if (disk->rules->split_names)
-        begin_names(disk);
-    crack_entry(disk, to, disk_entry(disk, to, to_name, to_len), first);
+        names_begin(disk);
+    names_entry(disk, to, disk_entry(disk, to, to_name, to_len), first->ino, first);
     move_to(disk, first, to_dir, call.to);
     move_to(disk, second, dir, call.path);
     return 0;

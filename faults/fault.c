@@ -8,10 +8,29 @@
 
 #include "base/check.h"
 
-struct pc_fault *fault_ask(struct pc_disk *disk, enum pc_call_kind kind, const char *path)
+/* Can it happen to this call? A rule that cannot has not fired. */
+static bool takes_effect(enum pc_fault_kind kind, const struct pc_call *call)
+{
+    bool write = call->kind == PC_CALL_WRITE;
+
+    switch (kind) {
+    case PC_FAULT_SHORT:
+        return (write || call->kind == PC_CALL_READ) && call->length > 1;
+    case PC_FAULT_BITROT:
+        return call->kind == PC_CALL_READ;
+    case PC_FAULT_LOSTSYNC:
+        return write ? (call->flags & PC_CALL_DSYNC) != 0
+                     : call->kind == PC_CALL_FSYNC || call->kind == PC_CALL_FDATASYNC ||
+                           call->kind == PC_CALL_SYNC || call->kind == PC_CALL_MSYNC;
+    default:
+        return true;
+    }
+}
+
+struct pc_fault *fault_ask(struct pc_disk *disk, const struct pc_call *call)
 {
     struct pc_fault *fired = NULL;
-    const char *name;
+    const char *name, *path = call->path;
 
     if (disk->fault_count == 0)
         return NULL;
@@ -20,9 +39,9 @@ struct pc_fault *fault_ask(struct pc_disk *disk, enum pc_call_kind kind, const c
     for (uint32_t i = 0; i < disk->fault_count; i++) {
         struct pc_fault *rule = disk->faults[i];
 
-        if (rule->call != kind || fnmatch(rule->file, name, 0) != 0)
+        if (rule->call != call->kind || fnmatch(rule->file, name, 0) != 0)
             continue;
-        if (++rule->seen == rule->nth && fired == NULL) {
+        if (++rule->seen == rule->nth && fired == NULL && takes_effect(rule->kind, call)) {
             rule->fired++;
             fired = rule;
         }
@@ -44,9 +63,9 @@ int fault_error(const struct pc_fault *fault)
 
 int disk_refused(struct pc_disk *disk, struct pc_call *call)
 {
-    struct pc_fault *fault = fault_ask(disk, call->kind, call->path);
+    struct pc_fault *fault = fault_ask(disk, call);
 
-    if (fault == NULL || fault->kind == PC_FAULT_SHORT || fault->kind == PC_FAULT_LOSTSYNC)
+    if (fault == NULL)
         return 0;
     call->flags |= PC_CALL_FAILED;
     disk_call(disk, call);

@@ -6,6 +6,9 @@
  * newer ones of that place; keeping keeps all that the item needs, losing loses all that needs it.
  *
  *   I1 The kept items are always closed under the edges, so what is open can still go either way.
+ *      What was forced is kept from the start. In models that leap it may have passed an open item
+ *      that precedes it; then what follows it in the order needs that one directly (`behind`).
+ *      Where sets are no lattice, leap.c takes the place of the edges.
  *   I2 Two different sequences of answers disagree on some item: no set is visited twice.
  *   I3 A place is asked for its size before its content, and for its mapping before its data:
  *      what lies beyond the end or in a hole is not looked at. */
@@ -40,8 +43,9 @@ static void find_items(struct pc_image *image)
     }
 }
 
-/* Adds to `out` the open items that node needs, seen through dropped ones. */
-static uint32_t needs(const struct pc_image *image, uint32_t node, uint32_t *out, uint32_t count)
+/* Adds to `out` the open items that node needs, seen through dropped ones and past forced ones. */
+static uint32_t needs(const struct pc_image *image, uint32_t node, const uint32_t *behind,
+                      uint32_t *out, uint32_t count)
 {
     const struct log *log = &image->disk->log;
 
@@ -51,15 +55,44 @@ static uint32_t needs(const struct pc_image *image, uint32_t node, uint32_t *out
         if (image->item_of[before] != NONE)
             out[count++] = image->item_of[before];
         else if (log->nodes[before].voided_at < image->k)
-            count = needs(image, before, out, count);
+            count = needs(image, before, behind, out, count);
+        else if (behind && behind[before] != NONE)
+            out[count++] = behind[before];
     }
     return count;
+}
+
+/* For each node that was forced, the newest open item that it has passed. Only a journal is passed
+ * (a forced node depends on all else that precedes it), and a journal is a chain, so the newest one
+ * brings the others with it. NULL: the model does not leap. Free it. */
+static uint32_t *find_behind(const struct pc_image *image)
+{
+    const struct log *log = &image->disk->log;
+    uint32_t *behind;
+
+    if (!image->disk->rules->leaps)
+        return NULL;
+    behind = malloc(((size_t)image->node_count + 1) * sizeof *behind);
+    must(behind != NULL);
+    for (uint32_t i = 0; i < image->node_count; i++) {
+        behind[i] = NONE;
+        for (uint32_t e = 0; image->item_of[i] == NONE && e < log->nodes[i].edges; e++) {
+            uint32_t before = log->edges[log->nodes[i].first_edge + e], item = behind[before];
+            enum pc_item_kind kind = log->effects[log->nodes[before].first_effect].kind;
+
+            if (kind == PC_ITEM_NAME || kind == PC_ITEM_TRUNCATE)
+                item = image->item_of[before] != NONE ? image->item_of[before] : item;
+            if (item != NONE && (behind[i] == NONE || item > behind[i]))
+                behind[i] = item;
+        }
+    }
+    return behind;
 }
 
 static void find_edges(struct pc_image *image)
 {
     uint32_t n = image->item_count, edges = 0, room = image->disk->log.edge_count + 1;
-    uint32_t *fill = calloc(n + 1, sizeof *fill);
+    uint32_t *fill = calloc(n + 1, sizeof *fill), *behind = find_behind(image);
 
     image->before = malloc(room * sizeof *image->before);
     image->before_at = calloc(n + 2, sizeof *image->before_at);
@@ -68,9 +101,10 @@ static void find_edges(struct pc_image *image)
     must(image->before != NULL);
     for (uint32_t i = 0; i < n; i++) {
         image->before_at[i] = edges;
-        edges = needs(image, image->items[i], image->before, edges);
+        edges = needs(image, image->items[i], behind, image->before, edges);
         must(edges <= room);
     }
+    free(behind);
     image->before_at[n] = edges;
     image->after = malloc((edges + 1) * sizeof *image->after);
     must(image->after != NULL);
@@ -87,17 +121,19 @@ static void find_edges(struct pc_image *image)
     free(fill);
 }
 
-struct pc_image *pc_image_new(struct pc_disk *disk, size_t k)
+/* What calls before `k` forced is durable, of what calls before `end` issued the rest is open. */
+static struct pc_image *image_new(struct pc_disk *disk, size_t k, size_t end)
 {
     struct pc_image *image = calloc(1, sizeof *image);
+    const struct log *log = &disk->log;
     size_t n;
 
     must(image != NULL);
-    must(k <= disk->log.call_count);
+    must(end <= log->call_count);
     must(disk->image == NULL);
     image->disk = disk;
     image->k = (uint32_t)k;
-    image->node_count = k < disk->log.call_count ? disk->log.call_nodes[k] : disk->log.node_count;
+    image->node_count = end < log->call_count ? log->call_nodes[end] : log->node_count;
     n = (size_t)image->node_count + 1;
     image->items = malloc(n * sizeof *image->items);
     image->item_of = malloc(n * sizeof *image->item_of);
@@ -108,8 +144,20 @@ struct pc_image *pc_image_new(struct pc_disk *disk, size_t k)
     must(image->state != NULL && image->queue != NULL);
     find_items(image);
     find_edges(image);
+    if (disk->rules->tree_log)
+        leap_new(image);
     pc_image_begin(image, NULL, PC_FILL_ZERO);
     return image;
+}
+
+struct pc_image *pc_image_new(struct pc_disk *disk, size_t k)
+{
+    return image_new(disk, k, k);
+}
+
+struct pc_image *pc_image_new_inside(struct pc_disk *disk, size_t k)
+{
+    return image_new(disk, k, k + 1);
 }
 
 void pc_image_free(struct pc_image *image)
@@ -117,6 +165,7 @@ void pc_image_free(struct pc_image *image)
     if (image == NULL)
         return;
     counter_free(image->counter);
+    leap_free(image->leap);
     free(image->items);
     free(image->item_of);
     free(image->initial);
@@ -180,10 +229,16 @@ void pc_image_item(const struct pc_image *image, uint32_t item, struct pc_item *
         out->to = log->effects[node->first_effect + 1].path;
 }
 
+/* Without a lattice it is found out only now whether an open item can still be lost. */
 enum pc_item_state pc_image_state(const struct pc_image *image, uint32_t item)
 {
+    uint8_t *state;
+
     must(item < image->item_count);
-    return (enum pc_item_state)image->state[image->items[item]];
+    state = &image->state[image->items[item]];
+    if (image->leap && *state == NODE_OPEN && !leap_may_lose((struct pc_image *)image, item))
+        *state = NODE_IN;
+    return (enum pc_item_state) * state;
 }
 
 /* Breadth first along `next`: an open item takes the state, and so do the open ones behind it. */
@@ -216,7 +271,11 @@ bool pc_image_set(struct pc_image *image, uint32_t item, bool kept)
     must(item < image->item_count);
     if (image->state[image->items[item]] != NODE_OPEN)
         return image->state[image->items[item]] == state;
-    if (kept)
+    if (image->leap && !kept)
+        return leap_lose(image, item);
+    if (image->leap)
+        image->state[image->items[item]] = NODE_IN;
+    else if (kept)
         spread(image, item, state, image->before, image->before_at);
     else
         spread(image, item, state, image->after, image->after_at);
@@ -247,7 +306,8 @@ static void room_for(struct pc_image *image, uint32_t count)
  * `second` (truncations that reach the place). */
 struct walk {
     uint32_t first, second;
-    uint64_t limit;       /* of the second chain only sizes up to this count */
+    uint64_t limit;       /* of the second chain only sizes up to this count, */
+    uint32_t since;       /* and only what is newer than this effect */
     uint32_t incarnation; /* of the first chain only this one counts, unless ANY */
 };
 
@@ -261,6 +321,14 @@ static bool counts(const struct pc_image *image, uint32_t e)
            image->state[effect->node] != NODE_OUT;
 }
 
+/* What follows in the second chain. */
+static uint32_t older(const struct pc_image *image, const struct walk *walk)
+{
+    uint32_t e = effect_at(image, walk->second)->prev;
+
+    return e != NONE && e < walk->since ? NONE : e;
+}
+
 static uint32_t walk_next(const struct pc_image *image, struct walk *walk)
 {
     while (walk->first != NONE &&
@@ -271,7 +339,7 @@ static uint32_t walk_next(const struct pc_image *image, struct walk *walk)
     while (walk->second != NONE &&
            (effect_at(image, walk->second)->kind != PC_ITEM_TRUNCATE ||
             !counts(image, walk->second) || effect_at(image, walk->second)->size > walk->limit))
-        walk->second = effect_at(image, walk->second)->prev;
+        walk->second = older(image, walk);
     if (walk->first == NONE && walk->second == NONE)
         return NONE;
     if (walk->second == NONE || (walk->first != NONE && walk->first > walk->second)) {
@@ -282,16 +350,28 @@ static uint32_t walk_next(const struct pc_image *image, struct walk *walk)
     } else {
         uint32_t e = walk->second;
 
-        walk->second = effect_at(image, e)->prev;
+        walk->second = older(image, walk);
         return e;
     }
+}
+
+/* Loses the alternatives before `chosen` and keeps that one. */
+static void decide(struct pc_image *image, size_t chosen)
+{
+    bool agreed = true;
+
+    for (size_t i = 0; i < chosen; i++)
+        agreed = pc_image_set(image, image->alternatives[i], false) && agreed;
+    if (image->alternatives[chosen] != PC_ITEM_NONE)
+        agreed = pc_image_set(image, image->alternatives[chosen], true) && agreed;
+    must(agreed); /* I1, L3 */
 }
 
 /* The newest durable effect on a place; NONE: what was there before the log. */
 static uint32_t pick(struct pc_image *image, struct walk walk)
 {
     uint32_t n = 0, last = NONE, e;
-    size_t chosen;
+    size_t chosen = 0;
 
     while ((e = walk_next(image, &walk)) != NONE) {
         uint32_t node = effect_at(image, e)->node;
@@ -307,21 +387,16 @@ static uint32_t pick(struct pc_image *image, struct walk walk)
     if (n == 0)
         return last;
     image->alternatives[n] = PC_ITEM_NONE;
-    image->alternative_effects[n] = last;
-    chosen = 0;
-    if (image->chooser) {
-        struct pc_choice choice = {n + 1, image->alternatives};
+    image->alternative_effects[n++] = last;
+    if (image->leap)
+        n = leap_possible(image, image->alternatives, image->alternative_effects, n);
+    if (image->chooser && n > 1) {
+        struct pc_choice choice = {n, image->alternatives};
 
         chosen = image->chooser->choose(image->chooser->ctx, &choice);
-        must(chosen <= n);
+        must(chosen < n);
     }
-    for (size_t i = 0; i < chosen; i++)
-        pc_image_set(image, image->alternatives[i], false);
-    if (chosen < n) {
-        bool agreed = pc_image_set(image, image->alternatives[chosen], true);
-
-        must(agreed); /* I1 */
-    }
+    decide(image, chosen);
     return image->alternative_effects[chosen];
 }
 
@@ -363,7 +438,7 @@ uint32_t image_name(struct pc_image *image, uint32_t dir, const char *name, size
         const struct entry *entry = &inode->entries[i];
 
         if (entry->len == len && memcmp(entry->name, name, len) == 0) {
-            uint32_t e = pick(image, (struct walk){entry->last, NONE, 0, ANY});
+            uint32_t e = pick(image, (struct walk){entry->last, NONE, 0, 0, ANY});
 
             if (e != NONE)
                 return effect_at(image, e)->ino;
@@ -406,7 +481,7 @@ uint64_t image_size(struct pc_image *image, uint32_t ino)
     if (image->size_ino == ino) /* once answered it stays, and each unit of a file asks */
         return image->size;
     if (inode)
-        e = pick(image, (struct walk){inode->last_size, NONE, 0, ANY});
+        e = pick(image, (struct walk){inode->last_size, NONE, 0, 0, ANY});
     image->size_ino = ino;
     image->size = e != NONE ? effect_at(image, e)->size : base ? base->size : 0;
     return image->size;
@@ -419,18 +494,21 @@ static bool base_mapped(const struct pc_image *image, uint32_t ino, uint32_t pla
     return base && place < base->block_count && base->mapped[place];
 }
 
-/* The newest durable mapping of a block: its incarnation in *out, or false for a hole. */
-static bool mapping(struct pc_image *image, uint32_t ino, uint32_t place, uint32_t *out)
+/* The newest durable mapping of a block: its incarnation in *out and the effect in *since (0: from
+ * below), or false for a hole. */
+static bool mapping(struct pc_image *image, uint32_t ino, uint32_t place, uint32_t *out,
+                    uint32_t *since)
 {
     const struct inode *inode = beneath(image, ino);
     uint32_t e = NONE;
 
-    *out = 0;
+    *out = *since = 0;
     if (inode && place < inode->place_room)
-        e = pick(image, (struct walk){inode->places[place].last, NONE, 0, ANY});
+        e = pick(image, (struct walk){inode->places[place].last, NONE, 0, 0, ANY});
     if (e == NONE)
         return base_mapped(image, ino, place);
     *out = effect_at(image, e)->incarnation;
+    *since = e;
     return !effect_at(image, e)->unmaps;
 }
 
@@ -438,11 +516,11 @@ static bool mapping(struct pc_image *image, uint32_t ino, uint32_t place, uint32
  * it, and tree.c does not keep it. */
 bool image_mapped(struct pc_image *image, uint32_t ino, uint32_t place)
 {
-    uint32_t incarnation;
+    uint32_t incarnation, since;
 
     return image->disk->rules->journal &&
            (uint64_t)place * image->disk->config.block < image_size(image, ino) &&
-           mapping(image, ino, place, &incarnation);
+           mapping(image, ino, place, &incarnation, &since);
 }
 
 static const struct block *base_unit(const struct pc_image *image, uint32_t ino, uint32_t index)
@@ -515,7 +593,7 @@ const struct block *image_unit(struct pc_image *image, uint32_t ino, uint32_t in
                                struct arena *arena)
 {
     const struct inode *inode = beneath(image, ino);
-    uint32_t unit = image->disk->config.unit, incarnation = ANY, e = NONE;
+    uint32_t unit = image->disk->config.unit, incarnation = ANY, since = 0, e = NONE;
     uint64_t start = (uint64_t)index * unit, size = image_size(image, ino);
     bool journal = image->disk->rules->journal, undefined = !journal;
     const struct block *content;
@@ -525,14 +603,19 @@ const struct block *image_unit(struct pc_image *image, uint32_t ino, uint32_t in
         return NULL;
     len = size - start < unit ? (uint32_t)(size - start) : unit;
     if (journal) {
-        if (!mapping(image, ino, (uint32_t)(start / image->disk->config.block), &incarnation))
+        if (!mapping(image, ino, (uint32_t)(start / image->disk->config.block), &incarnation,
+                     &since))
             return NULL;
     }
     if (inode) {
         uint32_t last = index < inode->unit_room ? inode->units[index].last : NONE;
 
-        e = pick(image, (struct walk){last, inode->last_order, start, incarnation});
-        undefined |= e == NONE && incarnation != 0 && dropped(image, last, incarnation);
+        uint32_t cut =
+            inode->last_order != NONE && inode->last_order >= since ? inode->last_order : NONE;
+
+        e = pick(image, (struct walk){last, cut, start, since, incarnation});
+        if (journal && e == NONE && incarnation != 0)
+            undefined = image->disk->rules->undefined || dropped(image, last, incarnation);
     }
     if (e == NONE)
         content = journal && incarnation != 0 ? NULL : base_unit(image, ino, index);

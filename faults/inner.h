@@ -85,6 +85,12 @@ struct inode {
     uint32_t incarnations;
     uint32_t last_size;  /* newest size or truncate effect */
     uint32_t last_order; /* newest truncate effect */
+    uint32_t created;    /* the node that created it; NONE: it was there below */
+    uint32_t last_named; /* newest node that gave or took a name of it */
+    uint32_t last_entry; /* directories: newest node with an entry here */
+    uint32_t synced_at;  /* directories: the first call that synced it itself */
+    uint32_t *moves;     /* directories: the nodes that created or moved it */
+    uint32_t move_count, move_room;
     struct entry *entries;
     uint32_t entry_count, entry_room;
     struct pending *pending;
@@ -142,10 +148,17 @@ struct inode *disk_new_inode(struct pc_disk *disk, enum disk_kind kind, uint32_t
 const char *disk_join(struct pc_disk *disk, const struct inode *dir, const char *name, size_t len);
 const struct block *disk_block(struct pc_disk *disk, const uint8_t *data, uint32_t len);
 
-/* Appends a call; asks the fault rules first. The rule that fired, or NULL. */
-struct pc_fault *fault_ask(struct pc_disk *disk, enum pc_call_kind kind, const char *path);
+/* Asks the fault rules for a call that is about to happen: the rule that fires, or NULL. */
+struct pc_fault *fault_ask(struct pc_disk *disk, const struct pc_call *call);
 int fault_error(const struct pc_fault *fault); /* -EIO and so on */
 uint32_t disk_call(struct pc_disk *disk, const struct pc_call *call);
+
+/* Names: begins a node; adds to the newest that `entry` of `dir` points to `ino` from now on (0: is
+ * gone), where `named` is the inode whose name it is or was; adds that `victim` lost a name. */
+void names_begin(struct pc_disk *disk);
+void names_entry(struct pc_disk *disk, struct inode *dir, struct entry *entry, uint32_t ino,
+                 struct inode *named);
+void names_victim(struct pc_disk *disk, struct inode *victim);
 
 /* Micro-ops. Each begins a node when `new_node`, else adds to the newest. */
 void crack_begin(struct pc_disk *disk, bool new_node);
@@ -160,8 +173,8 @@ int disk_refused(struct pc_disk *disk, struct pc_call *call);
 
 struct pc_image {
     struct pc_disk *disk;
-    uint32_t k;
-    uint32_t node_count; /* of the log, at k */
+    uint32_t k;          /* what calls before this one forced and dropped counts */
+    uint32_t node_count; /* of the log: what is issued; at k, or after call k when inside it */
     uint32_t *items;     /* node of each item */
     uint32_t item_count;
     uint32_t *item_of; /* item of each node, or NONE */
@@ -170,6 +183,7 @@ struct pc_image {
     uint32_t *before, *before_at; /* edges among items, both ways; [i] to [i+1] */
     uint32_t *after, *after_at;
     uint32_t *queue;
+    struct leap *leap; /* instead of the edges, where legal sets are no lattice; else NULL */
     const struct pc_chooser *chooser;
     enum pc_fill fill;
     bool undefined_seen;
@@ -181,6 +195,20 @@ struct pc_image {
 };
 
 void counter_free(struct counter *counter);
+
+/* leap.c: legal sets that are closed under union only. Makes image->leap once nodes, items and
+ * initial states are there, and marks what no legal set has as lost. */
+void leap_new(struct pc_image *image);
+void leap_free(struct leap *leap);
+/* Loses an open item, and with it all that no legal set without it has. False, and nothing is
+ * changed: every legal set that agrees with what is decided has it. */
+bool leap_lose(struct pc_image *image, uint32_t item);
+/* Could it be lost? Changes nothing. */
+bool leap_may_lose(struct pc_image *image, uint32_t item);
+/* Of the n alternatives (see struct pc_choice, and the effect that each means) keeps those that are
+ * possible; answers how many. */
+uint32_t leap_possible(struct pc_image *image, uint32_t *alternatives, uint32_t *effects,
+                       uint32_t n);
 
 enum { NODE_OPEN = PC_ITEM_OPEN, NODE_IN = PC_ITEM_KEPT, NODE_OUT = PC_ITEM_LOST };
 

@@ -26,6 +26,7 @@ static void *grown(void *array, uint32_t *room, uint32_t need, size_t size)
 void log_clear(struct log *log)
 {
     log->node_count = log->effect_count = log->edge_count = log->call_count = 0;
+    log->dependence_count = 0;
     log->last_journal = NONE;
     log->hash = 0;
 }
@@ -35,6 +36,7 @@ void log_release(struct log *log)
     free(log->nodes);
     free(log->effects);
     free(log->edges);
+    free(log->dependences);
     free(log->calls);
     free(log->call_nodes);
     free(log->stack);
@@ -71,7 +73,8 @@ uint32_t log_node(struct log *log)
                           .forced_at = NEVER,
                           .voided_at = NEVER,
                           .first_effect = log->effect_count,
-                          .first_edge = log->edge_count};
+                          .first_edge = log->edge_count,
+                          .first_dependence = log->dependence_count};
     return log->node_count++;
 }
 
@@ -109,29 +112,47 @@ void log_edge(struct log *log, uint32_t before)
     node->edges++;
 }
 
+void log_depend(struct log *log, uint32_t before)
+{
+    struct node *node = &log->nodes[log->node_count - 1];
+    uint32_t i;
+
+    if (!log->leaps || before == NONE || before == log->node_count - 1)
+        return;
+    for (i = 0; i < node->dependences; i++)
+        if (log->dependences[node->first_dependence + i] == before)
+            return;
+    log->dependences = grown(log->dependences, &log->dependence_room, log->dependence_count + 1,
+                             sizeof *log->dependences);
+    log->dependences[log->dependence_count++] = before;
+    node->dependences++;
+}
+
 static bool is_data(const struct log *log, uint32_t node)
 {
     return log->effects[log->nodes[node].first_effect].kind == PC_ITEM_DATA;
 }
 
-/* Depth first over the edges: what is forced already had its needs forced with it. */
+/* Depth first: what is forced already had its needs forced with it. */
 void log_force(struct log *log, uint32_t node, uint32_t at, bool waive_data)
 {
-    uint32_t depth = 0;
+    const uint32_t *needs = log->leaps ? log->dependences : log->edges;
+    uint32_t depth = 0, room = (log->leaps ? log->dependence_count : log->edge_count) + 2;
 
-    log->stack = grown(log->stack, &log->stack_room, log->edge_count + 2, sizeof *log->stack);
+    log->stack = grown(log->stack, &log->stack_room, room, sizeof *log->stack);
     log->stack[depth++] = node;
     while (depth > 0) {
         struct node *top = &log->nodes[log->stack[--depth]];
-        uint32_t i;
+        uint32_t first = log->leaps ? top->first_dependence : top->first_edge;
+        uint32_t count = log->leaps ? top->dependences : top->edges;
 
         if (top->forced_at != NEVER)
             continue;
         top->forced_at = at;
         log_mix(log, (uint64_t)at << 32 ^ (uint64_t)(top - log->nodes));
-        for (i = 0; i < top->edges; i++)
-            if (!waive_data || !is_data(log, log->edges[top->first_edge + i]))
-                log->stack[depth++] = log->edges[top->first_edge + i];
+        for (uint32_t i = first; i < first + count; i++)
+            if (!waive_data || !is_data(log, needs[i]))
+                log->stack[depth++] = needs[i];
     }
 }
 

@@ -4,7 +4,11 @@
  * place (a unit, a size, a block's mapping, a name), and edges to nodes that must be durable before
  * it. Effects on one place are chained, newest first, so that an image finds the versions of a
  * place without a search. `forced_at` and `voided_at` are indices of calls; an image at crash point
- * k takes them into account when they are below k. */
+ * k takes them into account when they are below k.
+ *
+ * What a sync forces brings with it what it needs. In most models that is all that must precede it,
+ * along the edges. In models that *leap* it is less: what it *depends* on, a second kind of edge;
+ * then what was forced may be ahead of what should precede it. */
 #ifndef FAULTS_LOG_H
 #define FAULTS_LOG_H
 
@@ -23,9 +27,12 @@ struct model_rules {
     bool simulated;
     bool steps;       /* everything in one chain, one step per unit or call */
     bool journal;     /* N and T in one chain, Z and M behind it; blocks are mapped */
-    bool map_apart;   /* an extending write has an M of its own */
+    bool map_apart;   /* an extending write has an M of its own; else its Z maps */
+    bool data_first;  /* what maps a block waits for the data of its write there */
     bool undefined;   /* bytes that were never written read as undefined, not as zeros */
     bool split_names; /* rename and unlink fall apart */
+    bool leaps;       /* a sync forces what its micro-ops depend on, not all that precedes it */
+    bool tree_log;    /* the special rules of btrfs (leap.c) */
 };
 
 extern const struct model_rules model_rules[PC_MODELS];
@@ -46,6 +53,7 @@ struct effect {
     uint32_t incarnation;
     uint32_t version;
     uint32_t voided_at; /* data whose page was dropped by the failed sync call of this index */
+    uint32_t mapper;    /* data: the node that maps its incarnation; NONE: mapped below */
     bool unmaps;        /* map: truncated away; a hole */
     uint64_t size;      /* size, truncate */
     const struct block *content;
@@ -57,17 +65,21 @@ struct node {
     uint32_t forced_at, voided_at;
     uint32_t first_effect, effects;
     uint32_t first_edge, edges;
+    uint32_t first_dependence, dependences;
+    bool add_half; /* of a rename between directories; the next node is the other half */
 };
 
 struct log {
     struct node *nodes;
     struct effect *effects;
-    uint32_t *edges;
+    uint32_t *edges, *dependences;
     struct pc_call *calls;
     uint32_t *call_nodes; /* first node of each call */
     uint32_t node_count, node_room;
     uint32_t effect_count, effect_room;
     uint32_t edge_count, edge_room;
+    uint32_t dependence_count, dependence_room;
+    bool leaps; /* set by the disk; dependences are kept and used only then */
     uint32_t call_count, call_room;
     uint32_t last_journal; /* newest N or T */
     uint64_t hash;
@@ -84,7 +96,10 @@ uint32_t log_node(struct log *log);
 uint32_t log_effect(struct log *log, const struct effect *effect);
 /* The newest node needs `before` (a node, or NONE: nothing). */
 void log_edge(struct log *log, uint32_t before);
-/* Call `at` forces `node` and all that it needs; with `waive_data` not the data that it needs. */
+/* The newest node depends on `before`: it is forced with it. Nothing in models that do not leap. */
+void log_depend(struct log *log, uint32_t before);
+/* Call `at` forces `node` and all that it needs (in models that leap: depends on); with
+ * `waive_data` not the data among it. */
 void log_force(struct log *log, uint32_t node, uint32_t at, bool waive_data);
 /* The page of a data effect was dropped by the failed sync `at`. */
 void log_void(struct log *log, uint32_t effect, uint32_t at);

@@ -18,10 +18,21 @@ const struct model_rules model_rules[PC_MODELS] = {
     [PC_EXT4_ORDERED] = {.name = "ext4-ordered",
                          .simulated = true,
                          .journal = true,
-                         .map_apart = true},
-    [PC_EXT4_WRITEBACK] = {.name = "ext4-writeback", .journal = true, .undefined = true},
-    [PC_XFS] = {.name = "xfs", .journal = true},
-    [PC_BTRFS] = {.name = "btrfs", .journal = true, .map_apart = true},
+                         .map_apart = true,
+                         .data_first = true},
+    [PC_EXT4_WRITEBACK] = {.name = "ext4-writeback",
+                           .simulated = true,
+                           .journal = true,
+                           .undefined = true},
+    [PC_XFS] =
+        {.name = "xfs", .simulated = true, .journal = true, .data_first = true, .leaps = true},
+    [PC_BTRFS] = {.name = "btrfs",
+                  .simulated = true,
+                  .journal = true,
+                  .map_apart = true,
+                  .data_first = true,
+                  .leaps = true,
+                  .tree_log = true},
 };
 
 static const char *const call_names[PC_CALL_KINDS] = {
@@ -48,6 +59,11 @@ const char *pc_model_name(enum pc_model model)
 bool pc_model_simulated(enum pc_model model)
 {
     return model_rules[model].simulated;
+}
+
+bool pc_model_is_lattice(enum pc_model model)
+{
+    return !model_rules[model].tree_log;
 }
 
 bool pc_model_from_name(const char *name, enum pc_model *model)

@@ -2,10 +2,15 @@
  *
  *   N1 A change of names is one node with an effect per entry; models that split names issue one
  *      node per entry, and empty the file that loses its last name first.
+ *      With a tree log a rename between directories is a node that adds and one that removes.
  *   N2 Without a journal a node needs the one before it on each of its entries; with one, the
  *      newest node of the journal.
  *   N3 A node waits for a sync of each directory that it has an entry in, and with a journal also
- *      for one of each inode that gains, moves or loses a name. */
+ *      for one of each inode that gains, moves or loses a name.
+ *   N4 In models that leap a node depends on the one before it on each of its entries and on all
+ *      that created or moved a directory in which it has one; without a tree log also on the newest
+ *      of each of its directories and inodes and on the newest T of the latter; with one, the half
+ *      that removes on the half that adds. */
 #include "inner.h"
 
 #include <errno.h>
@@ -236,8 +241,7 @@ int disk_list(struct pc_disk *disk, uint32_t dir, struct disk_dirent **entries, 
 
 /* ---- micro-ops of names ---- */
 
-/* Begins a node for changes of names. */
-static void begin_names(struct pc_disk *disk)
+void names_begin(struct pc_disk *disk)
 {
     crack_begin(disk, true);
     if (disk->rules->journal) {
@@ -246,10 +250,53 @@ static void begin_names(struct pc_disk *disk)
     }
 }
 
-/* Adds to the newest node: `entry` of `dir` points to `ino` from now on (0: is gone). `named`: the
- * inode whose name it is or was. */
-static void crack_entry(struct pc_disk *disk, struct inode *dir, struct entry *entry, uint32_t ino,
-                        struct inode *named)
+static void add_move(struct pc_disk *disk, struct inode *dir, uint32_t node)
+{
+    if (dir->move_count && dir->moves[dir->move_count - 1] == node)
+        return;
+    if (dir->move_count == dir->move_room) {
+        uint32_t room = dir->move_room ? dir->move_room * 2 : 2;
+        uint32_t *moves = arena_alloc(&disk->arena, room * sizeof *moves);
+
+        if (dir->move_count)
+            memcpy(moves, dir->moves, dir->move_count * sizeof *moves);
+        dir->moves = moves;
+        dir->move_room = room;
+    }
+    dir->moves[dir->move_count++] = node;
+}
+
+/* N4, for an inode that gains or loses a name by the newest node. */
+static void depend_on_inode(struct pc_disk *disk, struct inode *named)
+{
+    uint32_t node = disk->log.node_count - 1;
+
+    if (!disk->rules->leaps)
+        return;
+    if (!disk->rules->tree_log) {
+        log_depend(&disk->log, named->last_named);
+        if (named->last_order != NONE)
+            log_depend(&disk->log, disk->log.effects[named->last_order].node);
+    }
+    named->last_named = node;
+    if (named->kind == DISK_DIRECTORY)
+        add_move(disk, named, node);
+}
+
+/* N4, for a directory in which the newest node has an entry. */
+static void depend_on_directory(struct pc_disk *disk, struct inode *dir)
+{
+    if (!disk->rules->leaps)
+        return;
+    if (!disk->rules->tree_log)
+        log_depend(&disk->log, dir->last_entry);
+    dir->last_entry = disk->log.node_count - 1;
+    for (uint32_t i = 0; i < dir->move_count; i++)
+        log_depend(&disk->log, dir->moves[i]);
+}
+
+void names_entry(struct pc_disk *disk, struct inode *dir, struct entry *entry, uint32_t ino,
+                 struct inode *named)
 {
     struct effect effect = {.kind = PC_ITEM_NAME,
                             .ino = ino,
@@ -257,12 +304,25 @@ static void crack_entry(struct pc_disk *disk, struct inode *dir, struct entry *e
                             .prev = entry->last,
                             .path = disk_join(disk, dir, entry->name, entry->len)};
 
-    if (!disk->rules->journal && entry->last != NONE)
-        log_edge(&disk->log, disk->log.effects[entry->last].node);
+    if (entry->last != NONE) {
+        uint32_t before = disk->log.effects[entry->last].node;
+
+        if (!disk->rules->journal)
+            log_edge(&disk->log, before);
+        log_depend(&disk->log, before);
+    }
+    depend_on_directory(disk, dir);
+    depend_on_inode(disk, named);
     entry->last = log_effect(&disk->log, &effect);
     entry->ino = ino;
     disk_pend(disk, dir, PEND_ENTRY);
     disk_pend(disk, named, PEND_NAME);
+}
+
+void names_victim(struct pc_disk *disk, struct inode *victim)
+{
+    depend_on_inode(disk, victim);
+    disk_pend(disk, victim, PEND_NAME);
 }
 
 static int add_new(struct pc_disk *disk, uint32_t dir, const char *name, size_t len,
@@ -288,8 +348,9 @@ static int add_new(struct pc_disk *disk, uint32_t dir, const char *name, size_t 
     inode = disk_new_inode(disk, kind, dir, call.path);
     inode->named = true;
     entry = disk_entry(disk, parent, name, len);
-    begin_names(disk);
-    crack_entry(disk, parent, entry, inode->ino, inode);
+    names_begin(disk);
+    inode->created = disk->log.node_count - 1;
+    names_entry(disk, parent, entry, inode->ino, inode);
     if (ino)
         *ino = inode->ino;
     return 0;
@@ -326,8 +387,8 @@ int disk_link(struct pc_disk *disk, uint32_t ino, uint32_t dir, const char *name
     disk_call(disk, &call);
     disk->hard_links = true;
     inode->links++;
-    begin_names(disk);
-    crack_entry(disk, parent, disk_entry(disk, parent, name, len), ino, inode);
+    names_begin(disk);
+    names_entry(disk, parent, disk_entry(disk, parent, name, len), ino, inode);
     return 0;
 }
 
@@ -382,8 +443,8 @@ static int remove_name(struct pc_disk *disk, uint32_t dir, const char *name, siz
         disk_count_links(disk);
     disk_call(disk, &call);
     lose_name(disk, inode);
-    begin_names(disk);
-    crack_entry(disk, parent, disk_entry(disk, parent, name, len), 0, inode);
+    names_begin(disk);
+    names_entry(disk, parent, disk_entry(disk, parent, name, len), 0, inode);
     return 0;
 }
 
@@ -419,6 +480,28 @@ static int may_replace(struct pc_disk *disk, const struct inode *moved, struct i
     return moved->kind == DISK_DIRECTORY ? -ENOTDIR : 0;
 }
 
+/* The halves of a rename between directories. In between the file has both names. */
+static void crack_halves(struct pc_disk *disk, struct inode *from, struct entry *source,
+                         struct inode *to, struct entry *target, struct inode *moved,
+                         struct inode *victim)
+{
+    uint32_t add;
+
+    if (moved->kind == DISK_FILE)
+        disk->hard_links = true;
+    if (victim)
+        lose_name(disk, victim);
+    names_begin(disk);
+    add = disk->log.node_count - 1;
+    disk->log.nodes[add].add_half = true;
+    names_entry(disk, to, target, moved->ino, moved);
+    if (victim)
+        names_victim(disk, victim);
+    names_begin(disk);
+    log_depend(&disk->log, add);
+    names_entry(disk, from, source, 0, moved);
+}
+
 static void crack_rename(struct pc_disk *disk, struct inode *from, struct entry *source,
                          struct inode *to, struct entry *target, struct inode *moved,
                          struct inode *victim)
@@ -428,16 +511,16 @@ static void crack_rename(struct pc_disk *disk, struct inode *from, struct entry 
     if (victim)
         lose_name(disk, victim);
     if (victim && split) {
-        begin_names(disk);
-        crack_entry(disk, to, target, 0, victim);
+        names_begin(disk);
+        names_entry(disk, to, target, 0, victim);
     }
-    begin_names(disk);
-    crack_entry(disk, from, source, 0, moved);
+    names_begin(disk);
+    names_entry(disk, from, source, 0, moved);
     if (split)
-        begin_names(disk);
-    crack_entry(disk, to, target, moved->ino, moved);
+        names_begin(disk);
+    names_entry(disk, to, target, moved->ino, moved);
     if (victim && !split)
-        disk_pend(disk, victim, PEND_NAME);
+        names_victim(disk, victim);
 }
 
 /* Below a directory that moved the paths are new. */
@@ -492,7 +575,10 @@ int disk_rename(struct pc_disk *disk, uint32_t dir, const char *name, size_t len
     disk_call(disk, &call);
     source = disk_entry(disk, from, name, len); /* the tables may have moved */
     target = disk_entry(disk, to, to_name, to_len);
-    crack_rename(disk, from, source, to, target, moved, victim);
+    if (disk->rules->tree_log && from != to)
+        crack_halves(disk, from, source, to, target, moved, victim);
+    else
+        crack_rename(disk, from, source, to, target, moved, victim);
     moved->path = call.to;
     moved->parent = to_dir;
     if (moved->kind == DISK_DIRECTORY)

@@ -371,6 +371,25 @@ static void there_are_no_extended_attributes(void **state)
     assert_int_equal(close(fd), 0);
 }
 
+static void started_programs_cannot_read_it(void **state)
+{
+    char *const argv[] = {(char[]){"true"}, NULL};
+    int fd, saved = dup(0);
+
+    make(MOUNT "/a", "text");
+    fd = open(MOUNT "/a", O_RDONLY);
+    assert_int_equal(dup2(fd, 0), 0);
+    expect_error(system("true"), EACCES);
+    expect_error(execvp("true", argv), EACCES);
+    errno = 0;
+    assert_null(popen("true", "r"));
+    assert_int_equal(errno, EACCES);
+    assert_int_equal(dup2(saved, 0), 0);
+    assert_int_equal(system("true"), 0);
+    assert_int_equal(close(saved), 0);
+    assert_int_equal(close(fd), 0);
+}
+
 /* RocksDB gives back with a hole what it had reserved beyond the end. */
 static void holes_beyond_the_end_are_nothing(void **state)
 {
@@ -444,6 +463,7 @@ static void other_programs_cannot_have_it(void **state)
     assert_int_equal(posix_spawn_file_actions_adddup2(&actions, fd, 1), ENOTSUP);
     assert_int_equal(posix_spawn_file_actions_addopen(&actions, 3, "/dev/null", O_WRONLY, 0), 0);
     assert_int_equal(posix_spawn_file_actions_destroy(&actions), 0);
+    assert_int_equal(posix_spawnp(&pid, MOUNT "/a", NULL, NULL, argv, environ), EACCES);
     expect_error(inotify_add_watch(0, MOUNT, IN_CREATE), ENOTSUP);
     expect_error(aio_cancel(fd, &cb), ENOSYS);
     assert_int_equal(close(fd), 0);
@@ -457,7 +477,8 @@ int main(void)
         TEST(walks_are_as_on_a_real_directory), TEST(system_calls_are_seen),
         TEST(unseen_requests_are_refused),      TEST(names_are_exchanged),
         TEST(there_are_no_extended_attributes), TEST(streams_are_reopened),
-        TEST(other_programs_cannot_have_it),    TEST(holes_beyond_the_end_are_nothing),
+        TEST(other_programs_cannot_have_it),    TEST(started_programs_cannot_read_it),
+        TEST(holes_beyond_the_end_are_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,7 +77,7 @@ static void start(void)
     if (!settings_read(&settings))
         _exit(EXIT_SETTINGS);
     disk = pc_disk_new(&settings.config);
-    if (settings.import)
+    if (settings.import[0])
         disk = imported(disk);
     if (!disk)
         _exit(EXIT_SETTINGS);
@@ -113,9 +113,9 @@ static void write_all(void)
 {
     size_t calls = pc_disk_call_count(layer.disk);
 
-    if (settings.report)
+    if (settings.report[0])
         tree_report(layer.disk, &settings);
-    if (!settings.export)
+    if (!settings.export[0])
         return;
     if (!settings.crash)
         (void)tree_export(layer.disk, settings.export);

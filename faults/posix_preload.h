@@ -3,6 +3,7 @@
 #ifndef FAULTS_POSIX_PRELOAD_H
 #define FAULTS_POSIX_PRELOAD_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,7 +26,7 @@ struct settings {
     struct pc_disk_config config;
     struct rule rules[RULES_MAX];
     size_t rule_count;
-    const char *report, *import, *export; /* NULL: not asked for */
+    char report[PATH_MAX], import[PATH_MAX], export[PATH_MAX]; /* "": not asked for */
     bool crash, oldest;
     uint64_t crash_at; /* UINT64_MAX: at the end */
 };
@@ -39,7 +40,7 @@ bool settings_below(const struct settings *settings, const char *path);
 bool settings_error(const char *variable, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* posix_preload_tree.c: from and to real directories. `at`: in front of messages. */
+/* posix_preload_tree.c: from and to real directories. False: an error was reported. */
 bool tree_import(struct pc_disk *disk, const char *from);
 bool tree_export(struct pc_disk *disk, const char *to);
 bool tree_export_crash(struct pc_disk *disk, size_t k, bool oldest, const char *to);

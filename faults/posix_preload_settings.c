@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MOUNT_DEFAULT "/powercut"
 #define UNIT_DEFAULT  512u
@@ -195,7 +196,7 @@ static bool read_crash(struct settings *out)
 
     if (!value)
         return true;
-    if (!out->export)
+    if (!out->export[0])
         return settings_error("POWERCUT_CRASH", "needs POWERCUT_EXPORT, where the image goes");
     colon = strchrnul(value, ':');
     out->crash = true;
@@ -211,11 +212,27 @@ static bool read_crash(struct settings *out)
 
 /* ---- all of it ---- */
 
-static bool read_outside(const struct settings *settings, const char *variable, const char **out)
+/* A path beside the mount; made absolute, because the program may change its directory before the
+ * end, and copied, because it may change its environment. */
+static bool read_outside(const struct settings *settings, const char *variable, char *path)
 {
-    *out = value_of(variable);
-    if (*out && settings_below(settings, *out))
-        return settings_error(variable, "'%s' is on the simulated disk", *out);
+    const char *value = value_of(variable);
+    size_t len = 0;
+
+    path[0] = '\0';
+    if (!value)
+        return true;
+    if (settings_below(settings, value))
+        return settings_error(variable, "'%s' is on the simulated disk", value);
+    if (value[0] != '/') {
+        if (!getcwd(path, PATH_MAX - 1))
+            return settings_error(variable, "%s: %s", value, strerror(errno));
+        len = strlen(path);
+        path[len++] = '/';
+    }
+    if (len + strlen(value) >= PATH_MAX)
+        return settings_error(variable, "%s: %s", value, strerror(ENAMETOOLONG));
+    memcpy(path + len, value, strlen(value) + 1);
     return true;
 }
 
@@ -229,11 +246,11 @@ bool settings_read(struct settings *out)
                               value_of("POWERCUT_MOUNT"));
     if (!read_config(out) || !read_rules(out))
         return false;
-    if (!read_outside(out, "POWERCUT_REPORT", &out->report) ||
-        !read_outside(out, "POWERCUT_IMPORT", &out->import) ||
-        !read_outside(out, "POWERCUT_EXPORT", &out->export))
+    if (!read_outside(out, "POWERCUT_REPORT", out->report) ||
+        !read_outside(out, "POWERCUT_IMPORT", out->import) ||
+        !read_outside(out, "POWERCUT_EXPORT", out->export))
         return false;
-    if (out->export && !tree_may_export(out->export))
+    if (out->export[0] && !tree_may_export(out->export))
         return false;
     return read_crash(out);
 }

@@ -130,6 +130,17 @@ static void what_was_imported_is_durable(void **state)
     expect_words("calls 2\n");
 }
 
+static void settings_outlive_a_change_of_directory(void **state)
+{
+    assert_int_equal(run("mkdir from && echo -n one > from/a"), 0);
+    expect_run("POWERCUT_IMPORT=from POWERCUT_EXPORT=left POWERCUT_REPORT=report " CHILD
+               "chdir / write /powercut/b two",
+               "0 0 ");
+    expect_file("left/a", "one");
+    expect_file("left/b", "two");
+    assert_int_equal(run("cat report"), 0);
+}
+
 static void the_power_fails(void **state)
 {
     static const struct {
@@ -280,6 +291,7 @@ int main(void)
         TEST(the_disk_is_exported_and_reported),
         TEST(the_mount_is_chosen),
         TEST(what_was_imported_is_durable),
+        TEST(settings_outlive_a_change_of_directory),
         TEST(the_power_fails),
         TEST(faults_fire),
         TEST(wrong_settings_are_named),

@@ -75,7 +75,7 @@ static void the_file_as_it_is_passes(void **state)
     char *said;
 
     assert_int_equal(run_on(root, "posix,ext4-ordered", &said), 0);
-    assert_string_equal(said, "8 passed, 0 failed\n");
+    assert_string_equal(said, "14 passed, 0 failed\n");
     free(said);
     json_decref(root);
 }
@@ -94,7 +94,7 @@ static void a_state_too_many_in_the_file_is_missing(void **state)
     assert_int_equal(run_on(root, "posix", &said), 1);
     assert_non_null(strstr(said, TRACE ", posix, k=3: "));
     assert_non_null(strstr(said, "    missing {\"f\":\"odd1\"}\n"));
-    assert_non_null(strstr(said, "3 passed, 1 failed\n"));
+    assert_non_null(strstr(said, "6 passed, 1 failed\n"));
     free(said);
     json_decref(root);
 }
@@ -111,6 +111,31 @@ static void a_state_too_few_in_the_file_is_extra(void **state)
     assert_int_equal(run_on(root, "prefix", &said), 1);
     assert_non_null(strstr(said, TRACE ", prefix, k=2: "));
     assert_non_null(strstr(said, "    extra   {"));
+    free(said);
+    json_decref(root);
+}
+
+/* Of a cut inside a call too much and too little is told as well, and the call is named. */
+static void an_altered_inside_is_told(void **state)
+{
+    json_t *expected;
+    json_t *root = one_trace(&expected);
+    json_t *btrfs = json_object_get(expected, "btrfs");
+    json_t *inside = json_array_get(json_object_get(btrfs, "inside"), 1);
+    json_t *states = json_object_get(btrfs, "states");
+    char *said;
+
+    json_array_remove(inside, 0);
+    json_array_append_new(inside, json_integer((json_int_t)json_array_size(states)));
+    json_array_append_new(states, json_pack("{s:s}", "f", "odd1"));
+    assert_int_equal(run_on(root, "btrfs", &said), 1);
+    assert_non_null(strstr(said, TRACE ", btrfs, inside the call after k=1: "));
+    assert_non_null(strstr(said, "    missing {\"f\":\"odd1\"}\n"));
+    assert_non_null(strstr(said, "    extra   {"));
+    assert_non_null(strstr(said, "6 passed, 1 failed\n"));
+    free(said);
+    json_object_del(btrfs, "inside");
+    assert_int_equal(run_on(root, "btrfs", &said), 2);
     free(said);
     json_decref(root);
 }
@@ -156,6 +181,7 @@ int main(void)
         cmocka_unit_test(the_file_as_it_is_passes),
         cmocka_unit_test(a_state_too_many_in_the_file_is_missing),
         cmocka_unit_test(a_state_too_few_in_the_file_is_extra),
+        cmocka_unit_test(an_altered_inside_is_told),
         cmocka_unit_test(an_altered_byte_is_both),
         cmocka_unit_test(a_broken_file_is_no_mismatch),
     };

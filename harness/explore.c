@@ -78,6 +78,7 @@ void explorer_release(struct explorer *explorer)
     tape_release(&explorer->tape);
     tally_release(&explorer->tally);
     free(explorer->states);
+    free(explorer->later);
 }
 
 /* ---- one point ---- */
@@ -150,7 +151,10 @@ static void record(struct point *point, const struct verdict *verdict, enum pc_f
     if (point->k < calls)
         finding->op = (uint32_t)pc_disk_call(point->session->disk, point->k)->mark;
     finding_cut(point->session->disk, point->image, point->k, fill, &finding->cut[0]);
+    finding->scanned = point->question.scan_claims;
     finding->trouble = point->question.trouble;
+    if (finding->trouble == TROUBLE_BITROT && point->explorer->judge.fault.fired == 0)
+        finding->trouble = TROUBLE_NONE; /* it broke before any bit did */
     finding->trouble_at = point->question.trouble_at;
 }
 
@@ -225,57 +229,73 @@ static bool run_leaf(struct point *point, enum pc_fill fill)
     return true;
 }
 
-/* A second crash within the recovery of one leaf in so many. */
-static bool run_trouble(struct point *point);
+static uint8_t *copy_states(const struct point *point)
+{
+    uint32_t n = (uint32_t)pc_image_items(point->image);
+    uint8_t *states = malloc(n + 1);
 
+    must(states != NULL);
+    for (uint32_t i = 0; i < n; i++)
+        states[i] = (uint8_t)pc_image_state(point->image, i);
+    return states;
+}
+
+/* E4: troubles come last, so that what shows without them is found without them. */
+static void remember(struct point *point)
+{
+    struct explorer *explorer = point->explorer;
+
+    explorer->later =
+        realloc(explorer->later, (explorer->later_count + 1) * sizeof *explorer->later);
+    must(explorer->later != NULL);
+    explorer->later[explorer->later_count++] =
+        (struct later){point->k, point->leaf, point->fill, copy_states(point)};
+}
+
+/* A second crash within the recovery of one leaf in so many. */
 static bool finish_leaf(struct point *point)
 {
     uint64_t number = point->leaf++ + point->k;
 
-    if (due(number, point->explorer->budget.trouble) && !point->question.lied &&
-        !run_trouble(point))
-        return false;
+    if (due(number, point->explorer->budget.trouble) && !point->question.lied)
+        remember(point);
     return !due(number, point->explorer->budget.nested) || point->question.lied || nested(point);
 }
 
 /* ---- all images of a point ---- */
 
-/* The image of the leaf once more. Recovery may then look at more than it did: that is as it is
+/* An image that was decided so far. Recovery may look at more than it did then: that is as it is
  * newest. The tape of the search is left alone. */
-static bool run_again(struct point *point, enum pc_fill fill)
+static bool run_states(struct point *point, const uint8_t *states, enum pc_fill fill)
 {
-    struct pc_image *image = point->image;
-    uint32_t n = (uint32_t)pc_image_items(image);
-    uint8_t *states = malloc(n + 1);
-
-    must(states != NULL);
-    for (uint32_t i = 0; i < n; i++)
-        states[i] = (uint8_t)pc_image_state(image, i);
-    pc_image_begin(image, NULL, fill);
-    for (uint32_t i = 0; i < n; i++)
+    pc_image_begin(point->image, NULL, fill);
+    for (uint32_t i = 0; i < pc_image_items(point->image); i++)
         if (states[i] != PC_ITEM_OPEN)
-            pc_image_set(image, i, states[i] == PC_ITEM_KEPT);
-    free(states);
+            pc_image_set(point->image, i, states[i] == PC_ITEM_KEPT);
     return run_leaf(point, fill);
 }
 
 static bool run_noise(struct point *point)
 {
+    uint8_t *states = copy_states(point);
+    bool ok;
+
     point->explorer->tally.noise++;
-    return run_again(point, PC_FILL_NOISE);
+    ok = run_states(point, states, PC_FILL_NOISE);
+    free(states);
+    return ok;
 }
 
 /* E4. What rot may cost is the tail: no promise is held against it. */
-static bool run_trouble(struct point *point)
+static bool run_trouble(struct point *point, const struct later *later)
 {
     struct question whole = point->question;
     uint32_t tries = point->explorer->budget.trouble_tries;
-    enum pc_fill fill = point->fill;
     bool ok = true;
 
     for (uint32_t i = 0; ok && i < (tries ? tries : 1); i++)
         for (int kind = TROUBLE_NONE + 1; ok && kind < TROUBLES; kind++) {
-            uint64_t chance = rng_mix(point->leaf << 8 ^ point->k << 24 ^ (uint64_t)kind);
+            uint64_t chance = rng_mix(later->leaf << 8 ^ point->k << 24 ^ (uint64_t)kind);
 
             if (point->explorer->budget.trouble_kind &&
                 kind != (int)point->explorer->budget.trouble_kind)
@@ -287,7 +307,7 @@ static bool run_trouble(struct point *point)
                 point->question.trust = 0;
                 point->question.kill = false;
             }
-            ok = run_again(point, fill);
+            ok = run_states(point, later->states, later->fill);
             point->question = whole;
         }
     return ok;
@@ -480,17 +500,24 @@ static bool sample(struct point *point)
     return true;
 }
 
+static void pose(struct point *point)
+{
+    struct session *session = point->session;
+    struct question *question = &point->question;
+
+    question->model = session_judge(session, point->k, &question->at, &question->trust);
+    question->kill = session->trace->disk.model == PC_PROCESS_KILL;
+    question->lied = session->lied || session_first_lie(session) < point->k;
+    question->scan_claims = question->lied || point->explorer->budget.scan_claims;
+}
+
 static void explore_point(struct explorer *explorer, struct session *session, size_t k,
                           struct finding *finding)
 {
     struct point point = {.explorer = explorer, .session = session, .finding = finding, .k = k};
-    struct question *question = &point.question;
     bool complete;
 
-    question->model = session_judge(session, k, &question->at, &question->trust);
-    question->kill = session->trace->disk.model == PC_PROCESS_KILL;
-    question->lied = session->lied || session_first_lie(session) < k;
-    question->scan_claims = question->lied;
+    pose(&point);
     point.image = pc_image_new(session->disk, k);
     explorer->tally.points++;
     if (search(&point, &complete)) {
@@ -539,6 +566,21 @@ void explore_epoch(struct explorer *explorer, struct session *session, struct fi
         }
         explore_point(explorer, session, k, finding);
     }
+    for (uint32_t i = 0; i < explorer->later_count; i++) {
+        struct later *later = &explorer->later[i];
+
+        if (!finding->found) {
+            struct point point = {
+                .explorer = explorer, .session = session, .finding = finding, .k = later->k};
+
+            pose(&point);
+            point.image = pc_image_new(session->disk, later->k);
+            run_trouble(&point, later);
+            pc_image_free(point.image);
+        }
+        free(later->states);
+    }
+    explorer->later_count = 0;
     explorer->tally.refused += explorer->judge.refused + explorer->inner.refused;
     explorer->judge.refused = explorer->inner.refused = 0;
     for (int i = 0; i < TROUBLES; i++) {

@@ -16,6 +16,7 @@ struct budget {
     uint32_t samples; /* seeded images per sampled crash point, besides the families */
     uint32_t nested;  /* one leaf in so many is crashed again inside its recovery; 0: none */
     uint32_t trouble; /* one leaf in so many meets bit rot, a failing read, no memory; 0: none */
+    bool scan_claims; /* the log reader always looks for claims for real */
     enum trouble trouble_kind; /* this kind alone; TROUBLE_NONE: all */
     uint32_t trouble_tries;    /* how many reads or requests are tried per kind then; 0: one */
     uint32_t life;             /* one leaf in so many has to go on living */
@@ -37,6 +38,14 @@ void tally_init(struct tally *tally);
 void tally_release(struct tally *tally);
 void tally_add(struct tally *to, const struct tally *from);
 
+/* A leaf that meets troubles once its epoch was explored without. */
+struct later {
+    size_t k;
+    uint64_t leaf;
+    enum pc_fill fill;
+    uint8_t *states; /* of the items */
+};
+
 struct explorer {
     struct budget budget;
     struct judge judge, inner; /* inner: recoveries of crashed recoveries */
@@ -44,6 +53,8 @@ struct explorer {
     struct tally tally;
     uint64_t *states; /* hashes of the recovered states seen, open addressing */
     size_t state_room;
+    struct later *later;
+    uint32_t later_count;
     uint64_t spent; /* recoveries of this trace */
     void (*position)(void *ctx, uint32_t epoch, uint64_t k, uint64_t leaf); /* NULL: none */
     void *position_ctx;

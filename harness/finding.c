@@ -147,7 +147,7 @@ void finding_cut(const struct pc_disk *disk, const struct pc_image *image_in, si
             states[i] = PC_ITEM_LOST;
     kept = minimal(image, states, PC_ITEM_KEPT, names);
     cut->item_count = lost;
-    if (kept < lost) {
+    if (kept < lost && pc_model_is_lattice(pc_disk_get_config(disk)->model)) {
         cut->crash.oldest = true;
         cut->item_count = kept;
         memcpy(cut->items, names, kept * sizeof *names);

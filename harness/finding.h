@@ -37,6 +37,7 @@ struct finding {
     uint32_t op;   /* live: the operation; else the one during which the power failed */
     uint32_t cuts; /* 0, 1, or 2 with a second crash within the recovery */
     struct cut cut[2];
+    bool scanned;         /* the log reader looked for claims for real */
     enum trouble trouble; /* met by the last recovery */
     uint32_t trouble_at;
 };

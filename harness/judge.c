@@ -249,6 +249,11 @@ static enum pc_store_status open_store(struct judge *judge, const struct questio
     return judge->store->open(&env, &judge->db, error);
 }
 
+enum rule judge_rule_of(enum pc_store_status status)
+{
+    return status == PC_STORE_DATA_LOSS ? RULE_BELOW_FLOOR : RULE_OPEN;
+}
+
 static bool typed(enum pc_store_status st)
 {
     return st == PC_STORE_CORRUPT || st == PC_STORE_DATA_LOSS;
@@ -263,7 +268,7 @@ static bool refusal(struct judge *judge, const struct question *question, const 
         judge->showed[TROUBLE_BITROT] += judge->fault.fired;
         return true;
     }
-    return fail(verdict, RULE_OPEN, what, error->text);
+    return fail(verdict, judge_rule_of(error->status), what, error->text);
 }
 
 static void close_store(struct judge *judge, struct verdict *verdict)

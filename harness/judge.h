@@ -68,6 +68,10 @@ enum pc_store_status judge_scan(const struct pc_store *store, void *db, void *sn
 bool judge_reads(const struct pc_store *store, void *db, void *snapshot, const struct seen *seen,
                  struct seen *scratch, const struct model *model, struct verdict *verdict);
 
+/* The rule that an error breaks where a state was due: a store that says itself that synced data is
+ * gone has lost it. */
+enum rule judge_rule_of(enum pc_store_status status);
+
 /* Called when a store makes more steps than it may: ends the process with this status. */
 #define HANG_EXIT 41
 void judge_hang(void *ctx);

@@ -12,6 +12,7 @@ struct seen_call {
     enum pc_call_kind kind;
     char name[32];
     uint32_t nth;
+    uint64_t mark; /* number of the operation that made it */
 };
 
 struct seen_calls {
@@ -38,7 +39,7 @@ static void collect(const struct pc_disk *disk, struct seen_calls *seen)
 
         if (strlen(name) >= sizeof mine->name || *name == '\0')
             continue;
-        *mine = (struct seen_call){.kind = call->kind, .nth = 1};
+        *mine = (struct seen_call){.kind = call->kind, .nth = 1, .mark = call->mark};
         memcpy(mine->name, name, strlen(name) + 1);
         for (uint32_t o = 0; o < seen->count; o++)
             mine->nth +=
@@ -56,6 +57,8 @@ static void rehearse(const struct trace *trace, const struct pc_store *store,
 
     trace_copy(&copy, trace);
     play_init(&play, &copy, store, NULL, &ignored);
+    for (uint32_t i = 0; i < TRACE_FAULTS; i++)
+        play.session.faults[i].nth = 0; /* counts, and never fires */
     for (uint32_t i = 0; i < copy.op_count && copy.ops[i].kind != OP_CRASH; i++)
         if (!play_step(&play, i, NULL))
             break;
@@ -138,5 +141,76 @@ void place_faults(struct trace *trace, const struct pc_store *store, struct tape
         placed++;
     }
     trace_arm(trace, faults, placed);
+    free(seen.calls);
+}
+
+/* ---- keeping the aim ---- */
+
+static void role_of(const char *name, char *role, size_t room)
+{
+    const char *dot = strrchr(name, '.');
+
+    snprintf(role, room, "%.*s", dot ? 15 : (int)strcspn(name, "-0123456789"), dot ? dot : name);
+}
+
+static bool in_role(const struct seen_call *call, const struct aim *aim)
+{
+    char role[16];
+
+    role_of(call->name, role, sizeof role);
+    return strcmp(role, aim->role) == 0;
+}
+
+void place_aims(struct trace *trace, const struct pc_store *store, struct aim aims[TRACE_FAULTS])
+{
+    struct seen_calls seen = {0};
+
+    for (uint32_t i = 0; i < trace->op_count; i++)
+        trace->ops[i].line = i + 1;
+    rehearse(trace, store, &seen);
+    for (uint32_t f = 0; f < trace->fault_count; f++) {
+        const struct pc_fault *fault = &trace->faults[f];
+        struct aim *aim = &aims[f];
+
+        *aim = (struct aim){0};
+        role_of(fault->file, aim->role, sizeof aim->role);
+        for (uint32_t i = 0; i < seen.count && !aim->known; i++) {
+            const struct seen_call *call = &seen.calls[i];
+
+            if (call->kind != fault->call)
+                continue;
+            if (call->mark != aim->op)
+                aim->ordinal = 0;
+            aim->op = (uint32_t)call->mark;
+            aim->ordinal += in_role(call, aim);
+            aim->known = strcmp(call->name, fault->file) == 0 && call->nth == fault->nth;
+        }
+    }
+    free(seen.calls);
+}
+
+void place_again(struct trace *trace, const struct pc_store *store,
+                 const struct aim aims[TRACE_FAULTS])
+{
+    struct seen_calls seen = {0};
+
+    if (trace->fault_count == 0)
+        return;
+    rehearse(trace, store, &seen);
+    for (uint32_t f = 0; f < trace->fault_count; f++) {
+        struct pc_fault *fault = &trace->faults[f];
+        uint32_t ordinal = 0;
+
+        for (uint32_t i = 0; aims[f].known && i < seen.count; i++) {
+            const struct seen_call *call = &seen.calls[i];
+
+            if (call->mark == 0 || call->mark > trace->op_count ||
+                trace->ops[call->mark - 1].line != aims[f].op || call->kind != fault->call ||
+                !in_role(call, &aims[f]) || ++ordinal != aims[f].ordinal)
+                continue;
+            memcpy(fault->file, call->name, sizeof fault->file);
+            fault->nth = call->nth;
+        }
+    }
     free(seen.calls);
 }

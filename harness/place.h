@@ -10,4 +10,19 @@
  * steps that arm them, in front. Nothing when no call fits. */
 void place_faults(struct trace *trace, const struct pc_store *store, struct tape *tape,
                   uint32_t kinds);
+/* Where a fault fires, told by the operation rather than by numbers that move with every other
+ * operation: the how-manieth call of its kind on a file of that role within one operation. */
+struct aim {
+    bool known;
+    uint32_t op;      /* the `line` of the operation */
+    uint32_t ordinal; /* 1: the first */
+    char role[16];    /* the ending of the file name, from the dot; or its letters */
+};
+
+/* Gives every operation a number of its own in `line`, and finds the aims of the faults. */
+void place_aims(struct trace *trace, const struct pc_store *store, struct aim aims[TRACE_FAULTS]);
+/* Aims the faults again, after operations have gone. */
+void place_again(struct trace *trace, const struct pc_store *store,
+                 const struct aim aims[TRACE_FAULTS]);
+
 #endif

@@ -234,6 +234,7 @@ static bool neighbourhood(const struct script *script, const struct pc_store *st
                             .life = 2,
                             .recoveries = 10000,
                             .trouble = has_trouble(script) ? 1 : 0,
+                            .scan_claims = true,
                             .trouble_tries = 24};
     struct shrink shrink = {.store = store, .seed = 1, .forked = is_death(script->rule)};
 

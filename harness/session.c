@@ -172,7 +172,7 @@ static void refusal(struct session *session, enum pc_store_status st, const char
     if (lied && (st == PC_STORE_CORRUPT || st == PC_STORE_DATA_LOSS))
         session->refused = true;
     else
-        violate(session, RULE_OPEN, what, detail);
+        violate(session, judge_rule_of(st), what, detail);
 }
 
 /* Opens, again when a fault was in the way; then everything acknowledged must be there. */
@@ -584,7 +584,7 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
     size_t at, trust;
     struct model *model = session_judge(session, k, &at, &trust);
     bool kill = session->trace->disk.model == PC_PROCESS_KILL;
-    struct verdict verdict;
+    struct verdict verdict = {0};
 
     if (model == &session->model) {
         struct model swap = session->before;
@@ -612,6 +612,11 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
     model_judge(&session->before, session->before_at, kill,
                 trouble == TROUBLE_BITROT ? 0 : session->before_trust, &session->seen, &verdict);
     session->trouble = TROUBLE_NONE;
+    if (verdict.rule == RULE_NONE)
+        judge_reads(session->store, session->db, NULL, &session->seen, &session->other,
+                    &session->before, &verdict);
+    if (verdict.error && trouble == TROUBLE_BITROT)
+        verdict.rule = RULE_NONE;
     if (verdict.rule != RULE_NONE)
         violate(session, verdict.rule, "after the crash", verdict.text);
     model_rebase(&session->model, &session->seen);

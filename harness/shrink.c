@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 
+#include "place.h"
 #include "play.h"
 
 /* ---- probes ---- */
@@ -119,6 +120,7 @@ struct state {
     struct trace *trace;
     struct finding *finding;
     struct budget budget;
+    struct aim aims[TRACE_FAULTS];
     enum rule rule;
 };
 
@@ -127,15 +129,26 @@ static bool out_of_tries(const struct state *state)
     return state->shrink->tried >= state->shrink->tries;
 }
 
+/* Does it show the same mistake? What a rotten bit breaks depends on where it falls. */
+static bool alike(const struct state *state, const struct finding *finding)
+{
+    if (state->finding->trouble != TROUBLE_NONE)
+        return finding->trouble == state->finding->trouble;
+    return finding->verdict.rule == state->rule;
+}
+
 /* Takes the candidate (released otherwise) when it still breaks the rule. */
 static bool take(struct state *state, struct trace *candidate)
 {
     struct finding finding;
 
     pair_up(candidate);
+    if (!state->shrink->forked)
+        place_again(candidate, state->shrink->store, state->aims);
     if (!out_of_tries(state) && shrink_probe(state->shrink, candidate, &state->budget, &finding) &&
-        finding.verdict.rule == state->rule) {
+        alike(state, &finding)) {
         trace_release(state->trace);
+        state->rule = finding.verdict.rule;
         *state->trace = *candidate;
         *state->finding = finding;
         return true;
@@ -271,9 +284,12 @@ void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *
                                    .nested = nested ? 2 : 0,
                                    .trouble = finding->trouble ? 1 : 0,
                                    .trouble_kind = finding->trouble,
+                                   .scan_claims = finding->scanned,
                                    .trouble_tries = 24,
                                    .life = 2,
                                    .recoveries = 6000};
+    if (!shrink->forked)
+        place_aims(trace, shrink->store, state.aims);
     trim(&state);
     state.budget.tail = finding->live ? 0 : 4;
     for (int round = 0; round < 4; round++)

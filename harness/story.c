@@ -183,6 +183,7 @@ static void tell_models(FILE *out, const struct trace *trace, const struct findi
                             .nested = finding->cuts > 1 ? 2 : 0,
                             .trouble = finding->trouble ? 1 : 0,
                             .trouble_kind = finding->trouble,
+                            .scan_claims = finding->scanned,
                             .trouble_tries = 24,
                             .life = 4,
                             .recoveries = 20000};

@@ -415,7 +415,6 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         {"keep data f offset=", "a number is expected", "\"\""},
         {"show", "a word is expected", "\"\""},
         {"disk model=fat", "a model is expected", "\"\""},
-        {"disk model=btrfs", "this model is not simulated", "\"\""},
         {"disk unit=3", "a unit is a power of two", "\"\""},
         {"disk unit=0", "a unit is a power of two", "\"\""},
         {"disk unit=32768", "a number is expected", "\"32768\""},

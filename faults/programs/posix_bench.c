@@ -185,34 +185,47 @@ static double instructions(const char *name, const char *where)
     return few < 0 || more < 0 ? -1 : (more - few) / COUNT_FEW;
 }
 
-static void print_row(size_t i)
+/* A cell of the table; `known` false: there is nothing to tell. */
+static void print_cell(int width, const char *format, double value, bool known)
 {
-    double empty = instructions("nothing", "disk");
-    double base = calls[i].on_disk_only ? 0 : instructions(calls[i].name, "libc");
-    double through = calls[i].on_disk_only ? 0 : instructions(calls[i].name, "through");
+    char cell[32] = "-";
 
-    printf("%-11s", calls[i].name);
-    if (calls[i].on_disk_only)
-        printf("%10s%10s%10s", "-", "-", "-");
-    else
-        printf("%10.0f%10.0f%+10.0f", nanoseconds(calls[i].name, "libc"),
-               nanoseconds(calls[i].name, "through"), empty < 0 ? -1 : through - base);
-    printf("%12.0f%13.0f\n", nanoseconds(calls[i].name, "disk"),
-           empty < 0 ? -1 : instructions(calls[i].name, "disk") - empty);
+    if (known)
+        snprintf(cell, sizeof cell, format, value);
+    printf("%*s", width, cell);
     fflush(stdout);
+}
+
+static void print_row(size_t i, double empty)
+{
+    const char *name = calls[i].name;
+    bool real = !calls[i].on_disk_only, counted = empty >= 0;
+
+    printf("%-11s", name);
+    print_cell(10, "%.0f", real ? nanoseconds(name, "libc") : 0, real);
+    print_cell(10, "%.0f", real ? nanoseconds(name, "through") : 0, real);
+    print_cell(10, "%+.0f",
+               real && counted ? instructions(name, "through") - instructions(name, "libc") : 0,
+               real && counted);
+    print_cell(12, "%.0f", nanoseconds(name, "disk"), true);
+    print_cell(13, "%.0f", counted ? instructions(name, "disk") - empty : 0, counted);
+    putchar('\n');
 }
 
 int main(int argc, char **argv)
 {
+    double empty;
+
     if (argc == 5)
         return loop(argv[2], argv[3], strtol(argv[4], NULL, 10));
     if (argc != 2)
         return 2;
     self = argv[0];
     library = argv[1];
+    empty = instructions("nothing", "disk");
     printf("           -------- on a real file --------   -- on the disk --\n");
     printf("%-11s%10s%10s%10s%12s%13s\n", "call", "libc ns", "layer ns", "+instr", "ns", "instr");
     for (size_t i = 1; i < CALLS; i++)
-        print_row(i);
+        print_row(i, empty);
     return 0;
 }

@@ -3,6 +3,7 @@
  *   write FILE TEXT    creates the file, writes, keeps the descriptor
  *   sync               fdatasync of that descriptor
  *   fsync PATH         fsync of a file or directory
+ *   chdir PATH
  *   rename FROM TO     print FILE    stream FILE TEXT (not flushed)    fork FILE TEXT
  *   vfork              a child that closes the descriptor, as children do before exec
  *   exit | _exit | quick_exit | abort
@@ -108,6 +109,8 @@ int main(int argc, char **argv)
             return 1;
         } else if (!strcmp(verb, "fsync")) {
             error = sync_path(*arg++);
+        } else if (!strcmp(verb, "chdir")) {
+            error = chdir(*arg++) ? errno : 0;
         } else if (!strcmp(verb, "print")) {
             error = print_file(*arg++);
         } else {

@@ -5,8 +5,8 @@
  * precede which, and what a sync call forces. An *image* is one crash point of a disk: the power
  * fails after `k` calls have returned. Which micro-ops reached the platter is open at first; it is
  * decided one by one, by a chooser, when somebody looks. Every decision is followed by its
- * consequences, so whatever is still open can go either way, and every complete choice is a legal
- * image (the legal sets are a lattice; faults/README.md has the argument).
+ * consequences, so no question has an answer that leads nowhere, and every complete choice is a
+ * legal image (faults/README.md has the argument).
  *
  * The rules are those of ALICE (OSDI 2014), Ferrite (ASPLOS 2016) and measurements on Linux 6.18,
  * as written down in faults/README.md.
@@ -31,15 +31,19 @@ enum pc_model {
     PC_POSIX,          /* the weakest that POSIX allows, but rename is atomic */
     PC_POSIX_MIN,      /* the same with rename and unlink taken apart */
     PC_EXT4_ORDERED,   /* ext4 data=ordered with delayed allocation */
-    PC_EXT4_WRITEBACK, /* not simulated yet */
-    PC_XFS,            /* not simulated yet */
-    PC_BTRFS,          /* not simulated yet */
+    PC_EXT4_WRITEBACK, /* ext4 data=writeback: a new size may show what was there before */
+    PC_XFS,            /* a size after its data; fsync carries along what it depends on */
+    PC_BTRFS,          /* names may leap ahead by the log; legal sets are no lattice */
     PC_MODELS
 };
 
 const char *pc_model_name(enum pc_model model); /* "ext4-ordered" */
 bool pc_model_from_name(const char *name, enum pc_model *model);
 bool pc_model_simulated(enum pc_model model);
+/* Are the legal sets of a crash point a lattice? Then a complete choice is told by what it keeps or
+ * by what it loses, at will. False for btrfs: there it is told by what it loses, for around what is
+ * kept there is no least set. */
+bool pc_model_is_lattice(enum pc_model model);
 
 struct pc_disk_config {
     enum pc_model model;
@@ -96,6 +100,10 @@ uint64_t pc_disk_hash(const struct pc_disk *disk);
 /* May a crash at k allow an image that no later crash point allows? True before every sync call,
  * and at the end. Under PC_PROCESS_KILL: true everywhere. */
 bool pc_disk_is_frontier(const struct pc_disk *disk, size_t k);
+/* May a crash inside call k (0-based: the call that follows crash point k) leave what no crash at k
+ * or k + 1 leaves? Only a synchronous write is such a call, as it issues and forces in one; and not
+ * if it issues nothing, or one micro-op and forces nothing else. False under PC_PROCESS_KILL. */
+bool pc_disk_tears_inside(const struct pc_disk *disk, size_t k);
 
 /* A sync that the program does not make: after `call` calls have returned, the file or directory
  * with that number is synced. Asks what would have been, had the program synced there. One per
@@ -131,6 +139,11 @@ enum pc_fill { PC_FILL_ZERO, PC_FILL_NOISE, PC_FILL_QUESTION_MARK };
 /* The crash after `k` calls (0 <= k <= call count). The disk must outlive the image, and must be
  * settled or new. */
 struct pc_image *pc_image_new(struct pc_disk *disk, size_t k);
+/* The crash inside call k (0 <= k < call count): all micro-ops of the call are issued and none is
+ * forced by it. Has the images of a crash at k; together with those of a crash at k + 1 it has all
+ * that a crash inside the call may leave. In models with a lattice but for xfs the former alone has
+ * them. Under PC_PROCESS_KILL as a crash at k + 1. */
+struct pc_image *pc_image_new_inside(struct pc_disk *disk, size_t k);
 void pc_image_free(struct pc_image *image);
 
 /* Opens every question again and names who answers from now on. NULL: what is not set by hand is
@@ -159,12 +172,15 @@ void pc_image_item(const struct pc_image *image, uint32_t item, struct pc_item *
 
 enum pc_item_state { PC_ITEM_OPEN, PC_ITEM_KEPT, PC_ITEM_LOST };
 enum pc_item_state pc_image_state(const struct pc_image *image, uint32_t item);
-/* Decides an open item and what follows from it. An item that is decided otherwise: false. */
+/* Decides an open item and what follows from it. An item that is decided otherwise: false. Where
+ * legal sets are no lattice also when that is found out only now: the item is kept in every legal
+ * set that agrees with what is decided. */
 bool pc_image_set(struct pc_image *image, uint32_t item, bool kept);
 
 /* How many legal sets agree with what is decided so far; exact. Straight after pc_image_begin: the
  * number of legal images of the crash point. False: too many connected micro-ops to count within
- * the bound (`limit` memo entries), `count` untouched. */
+ * the bound (`limit` memo entries), `count` untouched. Where legal sets are no lattice they are
+ * counted one by one, so the bound is soon met. */
 bool pc_image_count(struct pc_image *image, size_t limit, mpz_t count);
 
 /* Did anything read a byte that the model leaves undefined since pc_image_begin? */
@@ -179,7 +195,8 @@ struct pc_entry {
     size_t size;
 };
 
-/* Every file and directory below the root of the volatile view, sorted by path. */
+/* Every file and directory below the root of the volatile view: a directory before what is in it,
+ * and the names of one directory sorted by their bytes. */
 void pc_disk_walk(struct pc_disk *disk, void (*visit)(void *ctx, const struct pc_entry *entry),
                   void *ctx);
 
