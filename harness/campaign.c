@@ -96,7 +96,7 @@ void campaign_trace(const struct campaign *campaign, uint64_t index, enum pc_mod
     trace->disk.model = model;
     trace->disk.unit = campaign->unit ? campaign->unit : (index % 5 == 4 ? 4096 : 512);
     trace->disk.seed = trace->seed;
-    snprintf(trace->store, sizeof trace->store, "%s", campaign->store->name);
+    snprintf(trace->store, sizeof trace->store, "%s", campaign->store_name);
     if (campaign->exhaustive_ops) {
         spell(campaign, index, trace);
         return;

@@ -6,6 +6,7 @@
 
 struct campaign {
     const struct pc_store *store;
+    const char *store_name; /* as it was asked for */
     uint64_t seed;
     uint64_t seeds; /* how many traces are drawn; each runs under every model */
     enum pc_model models[PC_MODELS];

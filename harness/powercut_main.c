@@ -33,6 +33,12 @@ static int usage_error(const char *what, const char *word)
     return EXIT_USAGE;
 }
 
+static int no_store(const char *name)
+{
+    fprintf(stderr, "powercut: no store %s (%s)\n", name, stores_why());
+    return EXIT_USAGE;
+}
+
 /* ---- run ---- */
 
 static bool take_models(const struct options *opts, struct campaign *campaign, const char **bad)
@@ -136,9 +142,10 @@ static int run_command(const struct options *opts)
 
     if (profile && !crashtest && !quick)
         return usage_error("no such profile (crashtest, quick)", profile);
-    campaign.store = stores_find(options_text(opts, "store"));
+    campaign.store_name = options_text(opts, "store");
+    campaign.store = stores_find(campaign.store_name);
     if (campaign.store == NULL)
-        return usage_error("no such store (powercut list stores)", options_text(opts, "store"));
+        return no_store(options_text(opts, "store"));
     if (!take_models(opts, &campaign, &bad))
         return usage_error("no such model (powercut list models)", bad);
     if (!take_faults(opts, &campaign, &bad))

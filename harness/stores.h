@@ -4,8 +4,10 @@
 
 #include "powercut/store.h"
 
-/* NULL: no such store. */
+/* A name from stores.def, or the path of a shared object (anything with a slash or ending in .so).
+ * NULL: no such store; stores_why says why. */
 const struct pc_store *stores_find(const char *name);
+const char *stores_why(void);
 const struct pc_store *stores_at(size_t index); /* NULL behind the last */
 
 #endif

@@ -90,7 +90,7 @@ struct op {
 
 struct trace {
     struct pc_disk_config disk;
-    char store[64];
+    char store[256];
     char tuning[256];
     struct bytes *keys;
     uint32_t key_count, key_room;

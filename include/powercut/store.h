@@ -96,6 +96,10 @@ struct pc_store {
     enum pc_store_status (*check)(void *db, struct pc_store_error *error);
 };
 
+/* A shared object that `--store FILE.so` names offers its store under this name. Its calls of open,
+ * write and the rest meet the simulated disk by themselves: the program that loads it defines them. */
+#define PC_STORE_SYMBOL "powercut_store"
+
 const char *pc_store_status_name(enum pc_store_status status); /* "DATA_LOSS" */
 
 #endif
