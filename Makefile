@@ -5,7 +5,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 BIN    := build/release/bin
 
-.PHONY: all build-release build-dev bootstrap test crashtest conformance mutants demo doctor tidy \
+.PHONY: all build-release build-dev bootstrap test crashtest conformance valgrind mutants demo doctor tidy \
         format install clean help
 
 all: build-release
@@ -15,6 +15,7 @@ help:
 	@echo "make test        sanitizer build and every test that is not slow"
 	@echo "make crashtest   the main job: fixed seeds, counted budget, canary"
 	@echo "make conformance the simulated disk against the file of persistence models"
+	@echo "make valgrind    a small crash test and the log scenarios under valgrind"
 	@echo "make mutants     plant known mistakes in the engine; each has to be found"
 	@echo "make demo        plant a known bug, find it, shrink it, explain it"
 	@echo "make doctor      what is missing on this machine, and the command that mends it"
@@ -43,6 +44,11 @@ crashtest: build-release
 
 conformance: build-release
 	$(BIN)/powercut conformance crashtests/conformance/persistence-models.json
+
+valgrind: build-release
+	@.ci/bootstrap valgrind
+	valgrind -q --error-exitcode=9 --leak-check=full $(BIN)/powercut run --profile quick --traces 2 --quiet
+	valgrind -q --error-exitcode=9 --leak-check=full $(BIN)/powercut script crashtests/wal/*.crash
 
 mutants: build-release
 	crashtests/mutants/run

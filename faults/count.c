@@ -272,12 +272,13 @@ static bool count_each(struct pc_image *image, uint32_t items, size_t *budget, m
     return ok;
 }
 
-#define STEPS_MAX ((size_t)1 << 24)
+/* A set takes about a look at every micro-op for every item. */
+#define STEPS_PER_LIMIT 64u
 
 static bool count_leaping(struct pc_image *image, size_t limit, mpz_t count)
 {
     size_t per_set = (size_t)image->item_count * image->node_count + 1;
-    size_t budget = limit < STEPS_MAX / per_set ? limit : STEPS_MAX / per_set;
+    size_t budget = limit * STEPS_PER_LIMIT / per_set;
     mpz_t result;
     bool ok;
 

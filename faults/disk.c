@@ -17,7 +17,8 @@
  *      Z maps, a Z in a block that is mapped already needs what mapped it.
  *   C5 A gap or an extension is explicit zeros without a journal, and a hole with one.
  *   C6 A D that would write what the unit holds already, and is not lost, is left out: the one
- *      that holds it stands for it. Not with a tree log, where each D may take a size along.
+ *      that holds it stands for it. Not with a tree log, where each D may take a size along; C7
+ *      then has its D even if the rest of the unit was zeros before.
  *   C7 A T that shrinks forgets the units beyond it, also those of a block that stays mapped; the
  *      rest of the unit that it cuts is overwritten with zeros, as a D of its own.
  *   C8 A new block is written whole where what was never written is undefined: the units that the
@@ -914,7 +915,9 @@ int disk_truncate(struct pc_disk *disk, uint32_t ino, uint64_t size)
     else if (size % unit) {
         uint32_t index = (uint32_t)(size / unit);
 
-        if (unit_bytes(disk, inode, index, disk->scratch) > size % unit) {
+        if (unit_bytes(disk, inode, index, disk->scratch) > size % unit ||
+            (disk->rules->tree_log &&
+             disk_place_of(disk, inode, (uint32_t)(size / disk->config.block))->mapped)) {
             memset(disk->scratch + size % unit, 0, unit - size % unit);
             crack_data(disk, inode, index, disk->scratch, unit, !disk->rules->steps);
         }

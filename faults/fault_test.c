@@ -14,7 +14,8 @@
 #include "base/check.h"
 #include "inner.h"
 
-static const enum pc_model models[] = {PC_PREFIX, PC_POSIX, PC_POSIX_MIN, PC_EXT4_ORDERED};
+static const enum pc_model models[] = {PC_PREFIX,         PC_POSIX, PC_POSIX_MIN, PC_EXT4_ORDERED,
+                                       PC_EXT4_WRITEBACK, PC_XFS,   PC_BTRFS};
 #define MODELS (sizeof models / sizeof models[0])
 
 static struct pc_disk *new_disk(enum pc_model model)
@@ -156,6 +157,38 @@ static void nth_of_its_kind(void **state)
     pc_disk_clear_faults(disk);
     assert_int_equal(put(disk, a, 0, "6"), 1);
     assert_int_equal(third.seen, 4);
+    pc_disk_free(disk);
+}
+
+/* What cannot happen to a call has not fired on it, and stands in no other rule's way. */
+static void rules_that_do_not_fit(void **state)
+{
+    struct pc_disk *disk = new_disk(PC_POSIX);
+    struct pc_fault halves = rule(PC_FAULT_SHORT, PC_CALL_WRITE, "*", 1);
+    struct pc_fault lies = rule(PC_FAULT_LOSTSYNC, PC_CALL_WRITE, "*", 1);
+    struct pc_fault fails = rule(PC_FAULT_EIO, PC_CALL_WRITE, "*", 1);
+    struct pc_fault sync = rule(PC_FAULT_SHORT, PC_CALL_FSYNC, "*", 1);
+    uint32_t f = file(disk, "f", "");
+
+    pc_disk_add_fault(disk, &halves);
+    pc_disk_add_fault(disk, &lies);
+    pc_disk_add_fault(disk, &fails);
+    pc_disk_add_fault(disk, &sync);
+    assert_int_equal(put(disk, f, 0, "1"), -EIO); /* one byte has no half, and nothing was synced */
+    assert_int_equal(disk_sync(disk, f, false), 0);
+    assert_int_equal(halves.seen, 1);
+    assert_int_equal(halves.fired, 0);
+    assert_int_equal(lies.fired, 0);
+    assert_int_equal(fails.fired, 1);
+    assert_int_equal(sync.seen, 1);
+    assert_int_equal(sync.fired, 0);
+    halves = rule(PC_FAULT_SHORT, PC_CALL_WRITE, "*", 1);
+    lies = rule(PC_FAULT_LOSTSYNC, PC_CALL_WRITE, "*", 2);
+    assert_int_equal(put(disk, f, 0, "12"), 1);
+    assert_int_equal(disk_write(disk, f, 0, "1", 1, true), 1);
+    assert_int_equal(halves.fired, 1);
+    assert_int_equal(lies.fired, 1);
+    assert_string_equal(contents(disk, "f"), "|1|?|");
     pc_disk_free(disk);
 }
 
@@ -488,6 +521,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nth_of_its_kind),
+        cmocka_unit_test(rules_that_do_not_fit),
         cmocka_unit_test(refused_calls),
         cmocka_unit_test(short_write),
         cmocka_unit_test(failed_overwrite),

@@ -1,10 +1,12 @@
 /* reference_test.h (private): a second reading of the rules, for tests.
  *
  * It knows nothing of the disk: it cracks calls itself, with its own orders and forced sets,
- * enumerates every legal set of micro-ops by brute force and folds each into a tree. It never
- * leaves out a write of equal content and never looks lazily, so a comparison also shows that those
- * two economies of the disk lose nothing. It is slow and small on purpose: at most 120 micro-ops,
- * files of at most 64 bytes, names of one letter, directories in the root only.
+ * enumerates every legal set of micro-ops by brute force and folds each into a tree (that half is
+ * in reference_states_test.h). It never leaves out a write of equal content and never looks lazily,
+ * so a comparison also shows that those two economies of the disk lose nothing. What one micro-op
+ * depends on is a relation of two, not a chain; the sets of btrfs are made from its definition. It
+ * is slow and small on purpose: at most 120 micro-ops, files of at most 64 bytes, names of one
+ * letter, directories in the root only.
  *
  * A state is a text "a=xx..;d/;d/a=?;", '.' for a zero byte, '?' for an undefined one. */
 #ifndef FAULTS_REFERENCE_TEST_H
@@ -183,12 +185,14 @@ struct change {
     uint8_t bytes[4];
     int dir, to;  /* names: entry `name` of `dir` points to `to` (-1: nothing) */
     int named[2]; /* the inodes that gain, move or lose a name; -1: none */
+    int creates;  /* the inode that begins with this name; -1: none */
     char name;
 };
 
 struct micro {
     mask needs;
     int call, forced_at, first, count;
+    bool add_half; /* the next one is the other half of the rename */
 };
 
 struct file {
@@ -210,6 +214,9 @@ struct ref {
     enum pc_model model;
     int unit, block;
     bool journal, steps, split, undefined;
+    bool writeback, xfs, btrfs; /* by rules of their own; the first two map by the size */
+    bool has_zeros, has_moves;  /* some call wrote explicit zeros, or moved between directories */
+    int synced_at[INODES_MAX];  /* directories: the first call that synced it */
     struct file files[INODES_MAX], base[INODES_MAX];
     int file_count, base_count;
     struct name names[64], base_names[64];
@@ -229,11 +236,16 @@ static void ref_init(struct ref *ref, enum pc_model model, int unit, int block)
     ref->model = model;
     ref->unit = unit;
     ref->block = block;
-    ref->journal = model == PC_EXT4_ORDERED;
+    ref->writeback = model == PC_EXT4_WRITEBACK;
+    ref->xfs = model == PC_XFS;
+    ref->btrfs = model == PC_BTRFS;
+    ref->journal = model == PC_EXT4_ORDERED || ref->writeback || ref->xfs || ref->btrfs;
     ref->steps = model == PC_PREFIX || model == PC_PROCESS_KILL;
     ref->split = model == PC_POSIX_MIN;
     ref->undefined = !ref->journal;
     ref->last_journal = -1;
+    for (int i = 0; i < INODES_MAX; i++)
+        ref->synced_at[i] = INT32_MAX;
     ref->files[0] = (struct file){.dir = true, .exists = true, .links = 1};
     ref->file_count = 1;
 }
@@ -254,6 +266,8 @@ static void ref_set_base(struct ref *ref)
     ref->base_name_count = ref->name_count;
     ref->micro_count = ref->change_count = ref->calls = 0;
     ref->last_journal = -1;
+    for (int i = 0; i < INODES_MAX; i++)
+        ref->synced_at[i] = INT32_MAX;
     ref->calls_micros[0] = 0;
 }
 
@@ -277,7 +291,7 @@ static struct change *change(struct ref *ref, enum pc_item_kind kind, int ino)
     must(ref->change_count < 1024);
     ref->change_count++;
     ref->micros[ref->micro_count - 1].count++;
-    *c = (struct change){.kind = kind, .ino = ino, .named = {-1, -1}};
+    *c = (struct change){.kind = kind, .ino = ino, .named = {-1, -1}, .creates = -1};
     return c;
 }
 
@@ -358,6 +372,7 @@ static bool zeros(struct ref *ref, int ino, int from, int to, bool partial, bool
 {
     if (ref->journal)
         return fresh;
+    ref->has_zeros |= from < to;
     for (int u = from / ref->unit; from < to && u * ref->unit < to; u++) {
         if (!partial && (u + 1) * ref->unit > to)
             break;
@@ -386,6 +401,40 @@ static void write_flat(struct ref *ref, int ino, int off, int end, char letter)
     }
 }
 
+static int block_of(const struct ref *ref, int unit)
+{
+    return unit * ref->unit / ref->block;
+}
+
+/* The micro-ops that mapped this incarnation, of those issued before. */
+static void need_mapping(struct ref *ref, int ino, int incarnation)
+{
+    for (int c = 0; c < ref->change_count; c++)
+        if (ref->changes[c].kind == PC_ITEM_MAP && ref->changes[c].ino == ino &&
+            ref->changes[c].incarnation == incarnation)
+            need(ref, micro_of(ref, c));
+}
+
+/* The size of a write in block b, whose data is first..after-1; `maps`: and the block with it. */
+static void grows(struct ref *ref, int ino, int size, int b, int first, int after, bool maps)
+{
+    int incarnation = ref->files[ino].incarnation[b];
+    struct change *c;
+
+    size_grows(ref, ino, size, true);
+    ref->changes[ref->change_count - 1].unit = b;
+    ref->changes[ref->change_count - 1].incarnation = incarnation;
+    for (int m = first; m < after && ref->xfs; m++)
+        need(ref, m);
+    if (ref->xfs || ref->writeback)
+        need_mapping(ref, ino, incarnation);
+    if (maps) {
+        c = change(ref, PC_ITEM_MAP, ino);
+        c->unit = b;
+        c->incarnation = incarnation;
+    }
+}
+
 static void write_journal(struct ref *ref, int ino, int off, int end, char letter)
 {
     struct file *file = &ref->files[ino];
@@ -394,7 +443,8 @@ static void write_journal(struct ref *ref, int ino, int off, int end, char lette
         int from = b * ref->block > off ? b * ref->block : off;
         int to = (b + 1) * ref->block < end ? (b + 1) * ref->block : end;
         int size = to > file->size ? to : file->size;
-        bool mapped = file->incarnation[b] != 0;
+        bool mapped = file->incarnation[b] != 0, extends = to > file->size;
+        bool by_size = extends && (ref->xfs || (ref->writeback && file->size <= b * ref->block));
         int first = ref->micro_count;
         struct change *c;
 
@@ -406,16 +456,19 @@ static void write_journal(struct ref *ref, int ino, int off, int end, char lette
 
             data(ref, ino, u, len, true);
         }
+        for (int u = b * ref->block / ref->unit; block_of(ref, u) == b; u++)
+            if (ref->writeback && !mapped && (u < from / ref->unit || u * ref->unit >= to))
+                data(ref, ino, u, 0, true); /* a new block is written whole */
         int after = ref->micro_count;
-        if (to > file->size)
-            size_grows(ref, ino, to, true);
-        if (!mapped) {
+        if (extends)
+            grows(ref, ino, to, b, first, after, !mapped && by_size);
+        if (!mapped && !by_size) {
             begin(ref, true);
             c = change(ref, PC_ITEM_MAP, ino);
             c->unit = b;
             c->incarnation = file->incarnation[b];
             need(ref, ref->last_journal);
-            for (int m = first; m < after; m++)
+            for (int m = first; m < after && !ref->writeback; m++)
                 need(ref, m);
         }
     }
@@ -558,9 +611,16 @@ static bool ref_rename(struct ref *ref, const struct op *op)
         return false;
     if (victim >= 0 && ref->files[victim].dir && !is_empty(ref, victim))
         return false;
+    ref->has_moves |= from != to;
     if (victim >= 0)
         loses_name(ref, victim);
-    if (ref->split) {
+    if (ref->btrfs && from != to) {
+        begin_entry(ref);
+        ref->micros[ref->micro_count - 1].add_half = true;
+        entry(ref, to, to_name, ino, ino, victim);
+        begin_entry(ref);
+        entry(ref, from, from_name, -1, ino, -1);
+    } else if (ref->split) {
         if (victim >= 0) {
             begin_entry(ref);
             entry(ref, to, to_name, -1, victim, -1);
@@ -579,6 +639,58 @@ static bool ref_rename(struct ref *ref, const struct op *op)
 
 /* ---- the reference: what is forced ---- */
 
+/* xfs, btrfs: a name depends on an earlier one, or (xfs) on an earlier truncation. */
+static bool name_depends(const struct ref *ref, const struct change *c, const struct change *e)
+{
+    bool shares = false;
+
+    for (int i = 0; i < 4; i++)
+        shares |= c->named[i / 2] >= 0 &&
+                  c->named[i / 2] == (e->kind == PC_ITEM_NAME ? e->named[i % 2] : e->ino);
+    if (e->kind == PC_ITEM_TRUNCATE)
+        return ref->xfs && shares;
+    return e->kind == PC_ITEM_NAME && ((e->dir == c->dir && e->name == c->name) ||
+                                       (e->named[0] == c->dir && ref->files[c->dir].dir) ||
+                                       (ref->xfs && (shares || e->dir == c->dir)));
+}
+
+/* Whether a change depends on an earlier one; `same`: of the same call. */
+static bool change_depends(const struct ref *ref, const struct change *c, const struct change *e,
+                           bool same)
+{
+    bool content = e->kind != PC_ITEM_NAME && e->ino == c->ino;
+
+    switch (c->kind) {
+    case PC_ITEM_DATA:
+        return content && e->kind == PC_ITEM_DATA && e->unit == c->unit &&
+               e->incarnation == c->incarnation;
+    case PC_ITEM_SIZE:
+    case PC_ITEM_MAP:
+        if (content && e->kind == PC_ITEM_DATA && same && block_of(ref, e->unit) == c->unit)
+            return ref->xfs || c->kind == PC_ITEM_MAP;
+        if (content && e->kind == PC_ITEM_MAP && e->incarnation == c->incarnation)
+            return ref->xfs;
+        return (content && e->kind == PC_ITEM_TRUNCATE) || e->creates == c->ino;
+    case PC_ITEM_TRUNCATE:
+        return (content && e->kind == PC_ITEM_TRUNCATE) || e->creates == c->ino;
+    default:
+        return name_depends(ref, c, e);
+    }
+}
+
+static bool depends(const struct ref *ref, int micro, int on)
+{
+    const struct micro *m = &ref->micros[micro], *o = &ref->micros[on];
+
+    if (o->add_half && micro == on + 1)
+        return true;
+    for (int c = m->first; c < m->first + m->count; c++)
+        for (int e = o->first; e < o->first + o->count; e++)
+            if (change_depends(ref, &ref->changes[c], &ref->changes[e], m->call == o->call))
+                return true;
+    return false;
+}
+
 static void force(struct ref *ref, int micro)
 {
     struct micro *m = &ref->micros[micro];
@@ -587,7 +699,7 @@ static void force(struct ref *ref, int micro)
         return;
     m->forced_at = ref->calls;
     for (int i = 0; i < micro; i++)
-        if (m->needs >> i & 1)
+        if (ref->xfs || ref->btrfs ? depends(ref, micro, i) : m->needs >> i & 1)
             force(ref, i);
 }
 
@@ -601,6 +713,8 @@ static void force_file(struct ref *ref, int ino, bool data_only)
 {
     bool names = ref->journal && (!data_only || ref->files[ino].dir);
 
+    if (ref->synced_at[ino] == INT32_MAX)
+        ref->synced_at[ino] = ref->calls;
     for (int c = 0; c < ref->change_count; c++) {
         const struct change *change = &ref->changes[c];
         bool wanted = change->kind == PC_ITEM_NAME
@@ -611,6 +725,13 @@ static void force_file(struct ref *ref, int ino, bool data_only)
         if (wanted)
             force(ref, micro_of(ref, c));
     }
+}
+
+/* Is the data part of what the file has mapped there now? */
+static bool is_current(const struct ref *ref, const struct change *change, int unit)
+{
+    return !ref->journal ||
+           change->incarnation == ref->files[change->ino].incarnation[block_of(ref, unit)];
 }
 
 static void force_range(struct ref *ref, int ino, int off, int end)
@@ -625,10 +746,11 @@ static void force_range(struct ref *ref, int ino, int off, int end)
         if (change->kind == PC_ITEM_NAME || change->ino != ino)
             continue;
         if (change->kind == PC_ITEM_DATA && change->unit >= off / ref->unit &&
-            change->unit <= (end - 1) / ref->unit)
+            change->unit <= (end - 1) / ref->unit && is_current(ref, change, change->unit))
             force(ref, micro_of(ref, c));
         if (change->kind == PC_ITEM_MAP && change->unit >= off / ref->block &&
-            change->unit <= (end - 1) / ref->block)
+            change->unit <= (end - 1) / ref->block &&
+            change->incarnation == ref->files[ino].incarnation[change->unit])
             force(ref, micro_of(ref, c));
         if (change->kind == PC_ITEM_SIZE || change->kind == PC_ITEM_TRUNCATE) {
             if (size < end && change->size >= end)
@@ -697,6 +819,7 @@ static bool ref_name(struct ref *ref, const struct op *op, int dir, char name, i
         ino = add_inode(ref, op->kind == OP_MKDIR);
         begin_entry(ref);
         entry(ref, dir, name, ino, ino, -1);
+        ref->changes[ref->change_count - 1].creates = ino;
         return true;
     case OP_LINK:
         to = resolve(ref, op->to, &to_name, &to_ino);
@@ -760,188 +883,6 @@ static bool ref_perform(struct ref *ref, const struct op *op)
         ref_volatile_text(ref, ref->volatile_text[ref->calls]);
     }
     return done;
-}
-
-/* ---- the reference: images ---- */
-
-static size_t text_bytes(char *out, size_t at, const uint8_t *bytes, int size)
-{
-    for (int i = 0; i < size; i++)
-        out[at++] = (char)(bytes[i] ? bytes[i] : '.');
-    return at;
-}
-
-static size_t text_tree(const struct file *files, const struct name *names, int count, int dir,
-                        const char *prefix, char *out, size_t at)
-{
-    for (char letter = 'a'; letter <= 'z'; letter++)
-        for (int i = 0; i < count; i++) {
-            const struct file *file;
-
-            if (names[i].dir != dir || names[i].name != letter || names[i].ino < 0)
-                continue;
-            file = &files[names[i].ino];
-            at += (size_t)snprintf(out + at, TEXT_MAX - at, "%s%c%c", prefix, letter,
-                                   file->dir ? '/' : '=');
-            if (file->dir) {
-                char below[8];
-
-                must(prefix[0] == '\0');
-                snprintf(below, sizeof below, "%c/", letter);
-                out[at++] = ';';
-                at = text_tree(files, names, count, names[i].ino, below, out, at);
-            } else {
-                at = text_bytes(out, at, file->bytes, file->size);
-                out[at++] = ';';
-            }
-        }
-    out[at] = '\0';
-    must(at < TEXT_MAX);
-    return at;
-}
-
-static void ref_volatile_text(const struct ref *ref, char *out)
-{
-    text_tree(ref->files, ref->names, ref->name_count, 0, "", out, 0);
-}
-
-/* A file being read from an image: what each unit holds. */
-struct folded {
-    struct file file;
-    int base_size;
-    int have[BYTES_MAX];
-    uint8_t bytes[BYTES_MAX][4];
-};
-
-static void fold_change(const struct ref *ref, const struct change *c, struct folded *f)
-{
-    switch (c->kind) {
-    case PC_ITEM_SIZE:
-        if (c->size > f->file.size)
-            f->file.size = c->size;
-        break;
-    case PC_ITEM_TRUNCATE:
-        f->file.size = c->size;
-        for (int b = (c->size + ref->block - 1) / ref->block; c->shrinks && b < BYTES_MAX; b++)
-            f->file.incarnation[b] = 0;
-        for (int u = (c->size + ref->unit - 1) / ref->unit;
-             c->shrinks && !ref->journal && u < BYTES_MAX; u++)
-            f->have[u] = 0;
-        break;
-    case PC_ITEM_MAP:
-        f->file.incarnation[c->unit] = c->incarnation;
-        break;
-    case PC_ITEM_DATA:
-        f->have[c->unit] = c->len;
-        memcpy(f->bytes[c->unit], c->bytes, 4);
-        break;
-    case PC_ITEM_NAME:
-        break;
-    }
-}
-
-/* Journalled: the newest durable data of the incarnation that is mapped now. */
-static void journal_unit(const struct ref *ref, mask in, int ino, int u, struct folded *f)
-{
-    int incarnation = f->file.incarnation[u * ref->unit / ref->block];
-    int have = incarnation == BASE ? f->base_size - u * ref->unit : 0;
-
-    f->have[u] = have < 0 ? 0 : have;
-    if (f->have[u] > 0)
-        memcpy(f->bytes[u], ref->base[ino].bytes + u * ref->unit, (size_t)ref->unit);
-    for (int m = 0; m < ref->micro_count && incarnation != 0; m++)
-        for (int i = 0; (in >> m & 1) && i < ref->micros[m].count; i++) {
-            const struct change *c = &ref->changes[ref->micros[m].first + i];
-
-            if (c->ino != ino)
-                continue;
-            if (c->kind == PC_ITEM_DATA && c->unit == u && c->incarnation == incarnation)
-                fold_change(ref, c, f);
-            if (c->kind == PC_ITEM_TRUNCATE && c->shrinks && u * ref->unit >= c->size)
-                f->have[u] = 0;
-        }
-}
-
-static void fold_file(const struct ref *ref, mask in, int ino, struct file *out)
-{
-    struct folded f = {0};
-
-    if (ino < ref->base_count)
-        f.file = ref->base[ino];
-    f.base_size = f.file.size;
-    for (int u = 0; u * ref->unit < f.base_size; u++) {
-        f.have[u] =
-            f.base_size - u * ref->unit < ref->unit ? f.base_size - u * ref->unit : ref->unit;
-        memcpy(f.bytes[u], f.file.bytes + u * ref->unit, (size_t)ref->unit);
-    }
-    for (int m = 0; m < ref->micro_count; m++)
-        for (int i = 0; (in >> m & 1) && i < ref->micros[m].count; i++) {
-            const struct change *c = &ref->changes[ref->micros[m].first + i];
-
-            if (c->kind != PC_ITEM_NAME && c->ino == ino)
-                fold_change(ref, c, &f);
-        }
-    f.file.dir = ref->files[ino].dir;
-    for (int u = 0; u * ref->unit < f.file.size; u++) {
-        if (ref->journal)
-            journal_unit(ref, in, ino, u, &f);
-        for (int i = 0; i < ref->unit && u * ref->unit + i < f.file.size; i++)
-            f.file.bytes[u * ref->unit + i] =
-                i < f.have[u] ? f.bytes[u][i] : (uint8_t)(ref->undefined ? '?' : 0);
-    }
-    *out = f.file;
-}
-
-static void ref_image(const struct ref *ref, mask in, char *out)
-{
-    static struct file files[INODES_MAX];
-    struct name names[64];
-    int count = ref->base_name_count;
-
-    memcpy(names, ref->base_names, sizeof names);
-    for (int m = 0; m < ref->micro_count; m++)
-        for (int i = 0; (in >> m & 1) && i < ref->micros[m].count; i++) {
-            const struct change *c = &ref->changes[ref->micros[m].first + i];
-            int n = 0;
-
-            if (c->kind != PC_ITEM_NAME)
-                continue;
-            while (n < count && (names[n].dir != c->dir || names[n].name != c->name))
-                n++;
-            names[n] = (struct name){c->dir, c->to, c->name};
-            if (n == count)
-                count++;
-        }
-    for (int i = 0; i < ref->file_count; i++)
-        fold_file(ref, in, i, &files[i]);
-    text_tree(files, names, count, 0, "", out, 0);
-}
-
-static void ref_sets(const struct ref *ref, int k, int micro, mask in, struct set *out)
-{
-    char text[TEXT_MAX];
-
-    if (micro == ref->calls_micros[k]) {
-        ref_image(ref, in, text);
-        set_add(out, text);
-        return;
-    }
-    if (ref->micros[micro].forced_at < k) {
-        must((ref->micros[micro].needs & ~in) == 0);
-        ref_sets(ref, k, micro + 1, in | (mask)1 << micro, out);
-        return;
-    }
-    ref_sets(ref, k, micro + 1, in, out);
-    if ((ref->micros[micro].needs & ~in) == 0)
-        ref_sets(ref, k, micro + 1, in | (mask)1 << micro, out);
-}
-
-static void ref_states(const struct ref *ref, int k, struct set *out)
-{
-    if (ref->model == PC_PROCESS_KILL)
-        set_add(out, ref->volatile_text[k]);
-    else
-        ref_sets(ref, k, 0, 0, out);
 }
 
 #endif
