@@ -28,6 +28,7 @@
 #define STALL_SECONDS 120
 #define SHRINK_TRIES  400
 #define SIGNATURES    64
+#define RECHECK_EVERY 19 /* one task in so many is explored twice; not a multiple of the models */
 
 struct running {
     struct campaign *campaign;
@@ -207,6 +208,34 @@ static void beat(void *ctx, uint32_t epoch, uint64_t k, uint64_t leaf)
     jobs_beat(ctx);
 }
 
+/* One seed, one run: the trace is explored once more, and has to do and see the same. */
+static void recheck(const struct campaign *campaign, const struct trace *trace,
+                    struct explorer *first, struct finding *finding)
+{
+    struct explorer again;
+    struct finding other;
+    struct trace copy;
+
+    trace_copy(&copy, trace);
+    explorer_init(&again, &campaign->budget, campaign->store, copy.tuning, copy.seed);
+    again.position = first->position;
+    again.position_ctx = first->position_ctx;
+    explore_trace(&again, &copy, campaign->store, &other);
+    first->tally.rechecked++;
+    if (other.found || again.tally.hash != first->tally.hash ||
+        again.tally.recoveries != first->tally.recoveries) {
+        *finding = (struct finding){.found = true, .live = true, .op = copy.op_count};
+        finding->verdict.rule = RULE_NONDETERMINISM;
+        snprintf(finding->verdict.text, sizeof finding->verdict.text,
+                 "explored twice: %llu and %llu recoveries, hashes %016llx and %016llx",
+                 (unsigned long long)first->tally.recoveries,
+                 (unsigned long long)again.tally.recoveries, (unsigned long long)first->tally.hash,
+                 (unsigned long long)again.tally.hash);
+    }
+    explorer_release(&again);
+    trace_release(&copy);
+}
+
 /* Lies in the scratch of a child, so that the parent can arm the same when the child died. */
 struct armed {
     uint32_t count;
@@ -245,6 +274,8 @@ static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
     explorer.position = beat;
     explorer.position_ctx = channel;
     explore_trace(&explorer, &trace, campaign->store, &finding);
+    if (!finding.found && task % RECHECK_EVERY == 0)
+        recheck(campaign, &trace, &explorer, &finding);
     for (uint32_t i = 0; i < marks_count(); i++)
         marks[i] = marks_get(i) - marks[i];
     if (finding.found)
@@ -586,6 +617,7 @@ static void summary_json(struct running *running, const struct canary *canary, i
     json_key_u64(json, "recoveries_noise", tally->noise);
     json_key_u64(json, "recoveries_refused", tally->refused);
     json_key_u64(json, "recovered_states", tally->states);
+    json_key_u64(json, "traces_rechecked", tally->rechecked);
     faults_json(json, tally);
     troubles_json(json, tally);
     json_key(json, "marks");
@@ -663,6 +695,7 @@ static void summary_text(struct running *running, const struct canary *canary, i
                (unsigned long long)tally->troubled[i],
                (unsigned long long)tally->trouble_showed[i]);
     printf("\n");
+    printf("determinism: %llu traces explored twice\n", (unsigned long long)tally->rechecked);
     marks_each(print_unreached, &unreached);
     if (unreached)
         printf("\n");

@@ -49,6 +49,8 @@ void tally_add(struct tally *to, const struct tally *from)
     to->nested += from->nested;
     to->refused += from->refused;
     to->states += from->states;
+    to->hash = rng_mix(to->hash ^ from->hash);
+    to->rechecked += from->rechecked;
     for (int i = 0; i < TROUBLES; i++) {
         to->troubled[i] += from->troubled[i];
         to->trouble_showed[i] += from->trouble_showed[i];
@@ -116,6 +118,7 @@ static void note_state(struct explorer *explorer, uint64_t hash)
             }
         free(old);
     }
+    explorer->tally.hash = rng_mix(explorer->tally.hash ^ hash);
     hash |= 1;
     i = hash % explorer->state_room;
     while (explorer->states[i] && explorer->states[i] != hash)
@@ -551,6 +554,8 @@ void explore_epoch(struct explorer *explorer, struct session *session, struct fi
     uint64_t spent = explorer->spent;
 
     explorer->tally.epochs++;
+    explorer->tally.hash = rng_mix(explorer->tally.hash ^ session->results);
+    explorer->tally.hash = rng_mix(explorer->tally.hash ^ pc_disk_hash(session->disk));
     explorer->tally.calls += calls;
     for (size_t k = 0; k <= calls; k++)
         frontiers += within(explorer, session, k);

@@ -28,6 +28,8 @@ struct tally {
     uint64_t traces, ops, calls, epochs;
     uint64_t points, exhaustive, sampled, skipped;
     uint64_t recoveries, leaves, noise, nested, refused, states;
+    uint64_t hash;      /* of all that was done and seen, in order: equal for equal runs */
+    uint64_t rechecked; /* traces that were run twice and compared */
     uint64_t troubled[TROUBLES], trouble_showed[TROUBLES];
     uint64_t faults_fired[PC_FAULT_KINDS], faults_mattered[PC_FAULT_KINDS];
     mpz_t images; /* legal images of the exhaustive points, plus those run one by one */
