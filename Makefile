@@ -40,6 +40,7 @@ test: build-dev
 	ctest --preset dev -j $(JOBS) -LE slow
 
 crashtest: build-release
+	$(BIN)/powercut run --exhaustive-ops 1 --every-fault --seed 1 --quiet
 	$(BIN)/powercut run --profile crashtest --canary $(BIN)/powercut-canary
 
 conformance: build-release

@@ -447,6 +447,17 @@ static void need(struct pc_disk *disk, uint32_t before)
     log_depend(&disk->log, before);
 }
 
+/* C6: is this what the unit holds, in this life of its block, and was that not lost? */
+static bool is_held(const struct pc_disk *disk, const struct unit *unit,
+                    const struct block *content, uint32_t incarnation)
+{
+    const struct effect *last = unit->last == NONE ? NULL : &disk->log.effects[unit->last];
+
+    return unit->content && unit->content->hash == content->hash &&
+           unit->content->len == content->len && !disk->rules->tree_log &&
+           (last ? last->voided_at == NEVER && last->incarnation == incarnation : incarnation == 0);
+}
+
 /* D. The node of it, or NONE where nothing had to be written (C6). */
 static uint32_t crack_data(struct pc_disk *disk, struct inode *inode, uint32_t index,
                            const uint8_t *data, uint32_t len, bool new_node)
@@ -468,9 +479,7 @@ static uint32_t crack_data(struct pc_disk *disk, struct inode *inode, uint32_t i
     }
     if (disk->damage_count)
         damage_lift(disk, inode, index);
-    if (!disk->rules->tree_log && unit->content && unit->content->hash == content->hash &&
-        unit->content->len == len &&
-        (unit->last == NONE || disk->log.effects[unit->last].voided_at == NEVER))
+    if (is_held(disk, unit, content, effect.incarnation))
         return NONE;
     crack_begin(disk, new_node);
     effect.prev = unit->last;

@@ -547,6 +547,25 @@ static void mapping_without_size(void **state)
 }
 
 /* What was read before the image was let go stays readable after it. */
+/* A new block is written whole, also when what it replaces was as empty. */
+static void new_block_is_written_whole(void **state)
+{
+    struct pc_disk_config config = {.model = PC_EXT4_WRITEBACK, .unit = 4, .block = 16};
+    struct pc_disk *disk = pc_disk_new(&config);
+    uint32_t f = create(disk, DISK_ROOT, "f");
+    struct pc_image *image;
+
+    put(disk, f, 0, "yyyyyyyyyyyyyyyyy");
+    assert_int_equal(disk_sync_all(disk), 0);
+    assert_int_equal(disk_truncate(disk, f, 0), 0);
+    assert_int_equal(disk_allocate(disk, f, 0, 26, false), 0);
+    assert_int_equal(disk_write(disk, f, 26, "EE", 2, true), 2);
+    image = pc_image_new(disk, pc_disk_call_count(disk));
+    assert_int_equal(pc_image_items(image), 3); /* the units of the block that were not touched */
+    pc_image_free(image);
+    pc_disk_free(disk);
+}
+
 static void settled_disk_stands_alone(void **state)
 {
     struct pc_disk *disk = new_disk(PC_POSIX), *booted;
@@ -666,6 +685,7 @@ int main(void)
         cmocka_unit_test(directory_below_itself),
         cmocka_unit_test(nothing_beyond_the_end),
         cmocka_unit_test(mapping_without_size),
+        cmocka_unit_test(new_block_is_written_whole),
         cmocka_unit_test(settled_disk_stands_alone),
         cmocka_unit_test(fills),
         cmocka_unit_test(reboot_reuses_memory),

@@ -147,15 +147,23 @@ static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
     struct trace trace;
     char *text = NULL;
     size_t size;
+    /* First every trace of one operation, and with every single fault. */
+    uint64_t first = (uint64_t)CAMPAIGN_ALPHABET * campaign->model_count;
 
     pc_suppress_site(&audit->sites[task].site);
-    for (uint64_t i = 0; !answer.found && i < campaign->seeds * campaign->model_count; i++) {
+    for (uint64_t i = 0; !answer.found && i < first + campaign->seeds * campaign->model_count;
+         i++) {
+        struct campaign now = *campaign;
         struct explorer explorer;
+        uint64_t number = i < first ? i : i - first;
 
-        campaign_trace(campaign, i / campaign->model_count,
-                       campaign->models[i % campaign->model_count], &trace);
+        now.exhaustive_ops = i < first ? 1 : 0;
+        campaign_trace(&now, number / campaign->model_count,
+                       campaign->models[number % campaign->model_count], &trace);
         explorer_init(&explorer, &campaign->budget, campaign->store, trace.tuning, trace.seed);
         explore_trace(&explorer, &trace, campaign->store, &finding);
+        if (!finding.found && i < first)
+            campaign_single_faults(campaign, &explorer, &trace, &finding);
         jobs_beat(channel);
         answer.found = finding.found;
         answer.traces++;

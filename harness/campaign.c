@@ -208,6 +208,28 @@ static void beat(void *ctx, uint32_t epoch, uint64_t k, uint64_t leaf)
     jobs_beat(ctx);
 }
 
+void campaign_single_faults(const struct campaign *campaign, struct explorer *explorer,
+                            struct trace *trace, struct finding *finding)
+{
+    struct pc_fault fault;
+
+    for (uint32_t i = 0;
+         !finding->found && place_single(trace, campaign->store, campaign->faults, i, &fault);
+         i++) {
+        struct trace copy;
+
+        trace_copy(&copy, trace);
+        trace_arm(&copy, &fault, 1);
+        explore_trace(explorer, &copy, campaign->store, finding);
+        if (finding->found) {
+            trace_release(trace);
+            *trace = copy;
+        } else {
+            trace_release(&copy);
+        }
+    }
+}
+
 /* One seed, one run: the trace is explored once more, and has to do and see the same. */
 static void recheck(const struct campaign *campaign, const struct trace *trace,
                     struct explorer *first, struct finding *finding)
@@ -274,7 +296,9 @@ static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
     explorer.position = beat;
     explorer.position_ctx = channel;
     explore_trace(&explorer, &trace, campaign->store, &finding);
-    if (!finding.found && task % RECHECK_EVERY == 0)
+    if (!finding.found && campaign->systematic)
+        campaign_single_faults(campaign, &explorer, &trace, &finding);
+    if (!finding.found && !campaign->systematic && task % RECHECK_EVERY == 0)
         recheck(campaign, &trace, &explorer, &finding);
     for (uint32_t i = 0; i < marks_count(); i++)
         marks[i] = marks_get(i) - marks[i];

@@ -144,6 +144,29 @@ void place_faults(struct trace *trace, const struct pc_store *store, struct tape
     free(seen.calls);
 }
 
+bool place_single(const struct trace *trace, const struct pc_store *store, uint32_t kinds,
+                  uint32_t index, struct pc_fault *fault)
+{
+    struct seen_calls seen = {0};
+    bool found = false;
+
+    rehearse(trace, store, &seen);
+    for (uint32_t i = 0; i < seen.count && !found; i++)
+        for (int kind = 0; kind < PC_FAULT_KINDS && !found; kind++) {
+            const struct seen_call *call = &seen.calls[i];
+
+            if (!(kinds >> kind & 1) || !pc_fault_fits((enum pc_fault_kind)kind, call->kind) ||
+                index-- > 0)
+                continue;
+            *fault = (struct pc_fault){
+                .kind = (enum pc_fault_kind)kind, .call = call->kind, .nth = call->nth};
+            memcpy(fault->file, call->name, sizeof fault->file);
+            found = true;
+        }
+    free(seen.calls);
+    return found;
+}
+
 /* ---- keeping the aim ---- */
 
 static void role_of(const char *name, char *role, size_t room)

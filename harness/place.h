@@ -10,6 +10,11 @@
  * steps that arm them, in front. Nothing when no call fits. */
 void place_faults(struct trace *trace, const struct pc_store *store, struct tape *tape,
                   uint32_t kinds);
+/* Every single fault of these kinds that a call of the first epoch can meet, one after the other:
+ * fault number `index`; false behind the last. */
+bool place_single(const struct trace *trace, const struct pc_store *store, uint32_t kinds,
+                  uint32_t index, struct pc_fault *fault);
+
 /* Where a fault fires, told by the operation rather than by numbers that move with every other
  * operation: the how-manieth call of its kind on a file of that role within one operation. */
 struct aim {

@@ -100,6 +100,7 @@ static char *repeat_command(const struct options *opts, const struct campaign *c
 {
     static const char *const kept[] = {"store",  "model",   "faults", "sector", "ops",
                                        "leaves", "samples", "nested", "traces", "exhaustive-ops"};
+    bool every = options_flag(opts, "every-fault");
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
@@ -119,6 +120,8 @@ static char *repeat_command(const struct options *opts, const struct campaign *c
         else
             fputs(options_text(opts, kept[i]), out);
     }
+    if (every)
+        fputs(" --every-fault", out);
     fclose(out);
     return text;
 }
@@ -153,6 +156,7 @@ static int run_command(const struct options *opts)
     campaign.seed = given_or(opts, "seed", profile || audit ? 1 : fresh_seed());
     campaign.seeds = given_or(opts, "traces", crashtest ? 400 : (quick ? 8 : 100));
     campaign.exhaustive_ops = (uint32_t)given_or(opts, "exhaustive-ops", 0);
+    campaign.systematic = options_flag(opts, "every-fault");
     if (campaign.exhaustive_ops > 8)
         return usage_error("at most 8 operations can be enumerated", NULL);
     for (uint32_t i = 0; i < campaign.exhaustive_ops; i++)
