@@ -227,6 +227,20 @@ static enum vault_status begin(struct manifest *m, const struct edit *edit, cons
     return VAULT_OK;
 }
 
+/* A table that is only moved is taken away and put back: its name has been durable for long. */
+static bool names_new_table(const struct edit *edit)
+{
+    for (size_t i = 0; i < edit->add_count; i++) {
+        bool moved = false;
+
+        for (size_t j = 0; j < edit->remove_count; j++)
+            moved |= edit->remove[j].number == edit->add[i].table->number;
+        if (!moved)
+            return true;
+    }
+    return false;
+}
+
 enum vault_status manifest_commit(struct manifest *m, const struct edit *edit,
                                   const struct version *next)
 {
@@ -240,7 +254,7 @@ enum vault_status manifest_commit(struct manifest *m, const struct edit *edit,
     if (!m->open || m->out.file.size >= m->size_max) {
         st = begin(m, edit, next); /* M1 */
     } else {
-        if (edit->add_count)
+        if (names_new_table(edit))
             st = os_sync_dir(m->env); /* M3 (K11) */
         if (!st)
             st = write_edit(m, edit);

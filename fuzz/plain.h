@@ -80,6 +80,7 @@ void plain_table_release(struct plain_table *t);
 
 struct plain_store {
     enum vault_status status; /* what vault_open has to answer */
+    bool vague; /* beyond this model: any status will do */
     bool exact; /* all of it is sound: the content is known, and the store has to work */
     uint64_t last_seq;
     struct plain_list entries; /* all of them; sorted by plain_live */

@@ -323,6 +323,7 @@ void plain_store_read(struct plain *p, struct plain_store *s, const struct stage
     r->next_file = 1;
     *s = (struct plain_store){.exact = true};
     s->status = read_all(p, r, s);
+    s->vague = r->vague;
     s->exact = s->exact && !s->status && !r->vague && r->next_file < EXACT_NUMBER_MAX &&
                s->last_seq < EXACT_NUMBER_MAX;
     plain_live(s);
