@@ -509,7 +509,7 @@ static void pose(struct point *point)
     struct question *question = &point->question;
 
     question->model = session_judge(session, point->k, &question->at, &question->trust);
-    question->kill = session->trace->disk.model == PC_PROCESS_KILL;
+    question->kill = session_kill(session);
     question->lied = session->lied || session_first_lie(session) < point->k;
     question->scan_claims = question->lied || point->explorer->budget.scan_claims;
 }

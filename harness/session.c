@@ -143,7 +143,7 @@ static enum pc_store_status close_db(struct session *session)
     st = session->store->close(session->db, &error);
     session->db = NULL;
     note(session, st);
-    if (st == PC_STORE_OK && !session->model.failed)
+    if (st == PC_STORE_OK && !session->model.failed && session->store->promises & PC_PROMISE_CLOSE)
         promise(session, "close returned OK");
     else if (st && !faulty(session))
         violate(session, RULE_PROGRESS, "close fails without a fault", error.text);
@@ -278,7 +278,7 @@ static void apply_write(struct session *session, const struct op *op)
     if (st == PC_STORE_OK) {
         if (failed && session->store->promises & PC_PROMISE_FAIL_STOP)
             violate(session, RULE_FAIL_STOP, "a write is acknowledged after one that failed", "");
-        if (op->sync)
+        if (op->sync && session->store->promises & PC_PROMISE_SYNC)
             promise(session, "a sync write returned OK");
     } else if (!faulty(session)) {
         violate(session, RULE_PROGRESS, "a write fails without a fault", error.text);
@@ -434,7 +434,7 @@ static void apply_work(struct session *session, const struct op *op)
     session->error = error;
     if (st && !faulty(session))
         violate(session, RULE_PROGRESS, "flush, compact or sync fails without a fault", error.text);
-    if (st == PC_STORE_OK && op->kind == OP_SYNC)
+    if (st == PC_STORE_OK && op->kind == OP_SYNC && store->promises & PC_PROMISE_SYNC)
         promise(session, "sync returned OK");
     if (st == PC_STORE_OK && op->kind == OP_FLUSH && store->promises & PC_PROMISE_FLUSH)
         promise(session, "flush returned OK");
@@ -530,6 +530,12 @@ struct model *session_judge(struct session *session, size_t k, size_t *at, size_
     return &session->model;
 }
 
+bool session_kill(const struct session *session)
+{
+    return session->trace->disk.model == PC_PROCESS_KILL &&
+           session->store->promises & PC_PROMISE_PROCESS_KILL;
+}
+
 bool session_place(const struct session *session, const struct crash *crash, size_t *k, char *why,
                    size_t room)
 {
@@ -583,7 +589,7 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
 {
     size_t at, trust;
     struct model *model = session_judge(session, k, &at, &trust);
-    bool kill = session->trace->disk.model == PC_PROCESS_KILL;
+    bool kill = session_kill(session);
     struct verdict verdict = {0};
 
     if (model == &session->model) {
