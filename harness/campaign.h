@@ -35,8 +35,8 @@ struct campaign {
 /* The exit code of the program. */
 int campaign_run(struct campaign *campaign);
 
-/* Explores a trace with every single fault of the campaign's kinds; stops at a finding, and *trace is
- * the one that shows it. */
+/* Explores a trace with every single fault of the campaign's kinds; stops at a finding, and *trace
+ * is the one that shows it. */
 void campaign_single_faults(const struct campaign *campaign, struct explorer *explorer,
                             struct trace *trace, struct finding *finding);
 

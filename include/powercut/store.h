@@ -97,7 +97,8 @@ struct pc_store {
 };
 
 /* A shared object that `--store FILE.so` names offers its store under this name. Its calls of open,
- * write and the rest meet the simulated disk by themselves: the program that loads it defines them. */
+ * write and the rest meet the simulated disk by themselves: the program that loads it defines
+ * them. */
 #define PC_STORE_SYMBOL "powercut_store"
 
 const char *pc_store_status_name(enum pc_store_status status); /* "DATA_LOSS" */
