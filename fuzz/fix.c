@@ -114,8 +114,12 @@ static void seal_block(uint8_t *p, uint64_t at, uint64_t len, struct rng *rng)
 /* Walks the entries of the index as far as they make sense. */
 static void seal_blocks(uint8_t *p, uint64_t data_end, struct bytes index, struct rng *rng)
 {
-    struct taker t = taker_of(index);
+    struct taker t;
+    uint64_t restarts = index.len < 4 ? 0 : load_u32(index.data + index.len - 4);
 
+    if (index.len < 4 || restarts > (index.len - 4) / 4)
+        return;
+    t = taker_of(bytes_of(index.data, index.len - 4 - 4 * (size_t)restarts));
     while (!t.bad && taker_left(&t)) {
         uint64_t own = 0;
         uint64_t value_len = 0;

@@ -91,6 +91,7 @@ struct point {
     struct finding *finding;
     struct pc_image *image;
     size_t k;
+    bool inside; /* in the middle of call k */
     struct question question;
     uint64_t leaf;     /* number of the next leaf of this point */
     enum pc_fill fill; /* of the newest leaf */
@@ -153,7 +154,8 @@ static void record(struct point *point, const struct verdict *verdict, enum pc_f
     finding->op = point->session->trace->op_count;
     if (point->k < calls)
         finding->op = (uint32_t)pc_disk_call(point->session->disk, point->k)->mark;
-    finding_cut(point->session->disk, point->image, point->k, fill, &finding->cut[0]);
+    finding_cut(point->session->disk, point->image, point->k, point->inside, fill,
+                &finding->cut[0]);
     finding->scanned = point->question.scan_claims;
     finding->trouble = point->question.trouble;
     if (finding->trouble == TROUBLE_BITROT && point->explorer->judge.fault.fired == 0)
@@ -183,7 +185,7 @@ static bool run_nested(struct point *point, struct pc_image *image, size_t k, ui
         return true;
     record(point, &verdict, point->fill);
     point->finding->cuts = 2;
-    finding_cut(explorer->judge.disk, image, k, fill, &point->finding->cut[1]);
+    finding_cut(explorer->judge.disk, image, k, false, fill, &point->finding->cut[1]);
     return false;
 }
 
@@ -252,7 +254,7 @@ static void remember(struct point *point)
         realloc(explorer->later, (explorer->later_count + 1) * sizeof *explorer->later);
     must(explorer->later != NULL);
     explorer->later[explorer->later_count++] =
-        (struct later){point->k, point->leaf, point->fill, copy_states(point)};
+        (struct later){point->k, point->inside, point->leaf, point->fill, copy_states(point)};
 }
 
 /* A second crash within the recovery of one leaf in so many. */
@@ -514,14 +516,15 @@ static void pose(struct point *point)
     question->scan_claims = question->lied || point->explorer->budget.scan_claims;
 }
 
-static void explore_point(struct explorer *explorer, struct session *session, size_t k,
+static void explore_point(struct explorer *explorer, struct session *session, size_t k, bool inside,
                           struct finding *finding)
 {
-    struct point point = {.explorer = explorer, .session = session, .finding = finding, .k = k};
+    struct point point = {
+        .explorer = explorer, .session = session, .finding = finding, .k = k, .inside = inside};
     bool complete;
 
     pose(&point);
-    point.image = pc_image_new(session->disk, k);
+    point.image = finding_image(session->disk, k, inside);
     explorer->tally.points++;
     if (search(&point, &complete)) {
         if (complete)
@@ -569,17 +572,22 @@ void explore_epoch(struct explorer *explorer, struct session *session, struct fi
             explorer->tally.skipped++;
             continue;
         }
-        explore_point(explorer, session, k, finding);
+        explore_point(explorer, session, k, false, finding);
+        if (!finding->found && k < calls && pc_disk_tears_inside(session->disk, k))
+            explore_point(explorer, session, k, true, finding);
     }
     for (uint32_t i = 0; i < explorer->later_count; i++) {
         struct later *later = &explorer->later[i];
 
         if (!finding->found) {
-            struct point point = {
-                .explorer = explorer, .session = session, .finding = finding, .k = later->k};
+            struct point point = {.explorer = explorer,
+                                  .session = session,
+                                  .finding = finding,
+                                  .k = later->k,
+                                  .inside = later->inside};
 
             pose(&point);
-            point.image = pc_image_new(session->disk, later->k);
+            point.image = finding_image(session->disk, later->k, later->inside);
             run_trouble(&point, later);
             pc_image_free(point.image);
         }

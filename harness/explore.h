@@ -43,6 +43,7 @@ void tally_add(struct tally *to, const struct tally *from);
 /* A leaf that meets troubles once its epoch was explored without. */
 struct later {
     size_t k;
+    bool inside;
     uint64_t leaf;
     enum pc_fill fill;
     uint8_t *states; /* of the items */

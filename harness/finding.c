@@ -122,14 +122,20 @@ static void say_call(const struct pc_disk *disk, size_t k, struct cut *cut)
         if (other->kind == call->kind && strcmp(other_name, name) == 0)
             cut->crash.nth++;
     }
-    snprintf(cut->before, sizeof cut->before, "before %s of %.48s", pc_call_kind_name(call->kind),
+    snprintf(cut->before, sizeof cut->before, "%s %s of %.48s",
+             cut->crash.inside ? "in the middle of the" : "before", pc_call_kind_name(call->kind),
              *call->path ? call->path : "/");
 }
 
-void finding_cut(const struct pc_disk *disk, const struct pc_image *image_in, size_t k,
+struct pc_image *finding_image(struct pc_disk *disk, size_t k, bool inside)
+{
+    return inside ? pc_image_new_inside(disk, k) : pc_image_new(disk, k);
+}
+
+void finding_cut(const struct pc_disk *disk, const struct pc_image *image_in, size_t k, bool inside,
                  enum pc_fill fill, struct cut *cut)
 {
-    struct pc_image *image = pc_image_new((struct pc_disk *)disk, k);
+    struct pc_image *image = finding_image((struct pc_disk *)disk, k, inside);
     uint32_t n = (uint32_t)pc_image_items(image), lost, kept;
     uint8_t *states = malloc(n + 1);
     struct item_name *names = malloc(CUT_ITEMS * sizeof *names);
@@ -138,7 +144,7 @@ void finding_cut(const struct pc_disk *disk, const struct pc_image *image_in, si
     must(n == pc_image_items(image_in));
     for (uint32_t i = 0; i < n; i++)
         states[i] = (uint8_t)pc_image_state(image_in, i);
-    *cut = (struct cut){.crash = {.fill = fill}};
+    *cut = (struct cut){.crash = {.fill = fill, .inside = inside}};
     say_call(disk, k, cut);
     find_remedies(image, states, cut);
     lost = minimal(image, states, PC_ITEM_LOST, cut->items);

@@ -46,8 +46,10 @@ struct finding {
 void finding_item(const struct pc_image *image, uint32_t item, struct item_name *name);
 /* The item of that name, or PC_ITEM_NONE. */
 uint32_t finding_find(const struct pc_image *image, const struct item_name *name);
+/* The image of a crash before call k, or in the middle of it. */
+struct pc_image *finding_image(struct pc_disk *disk, size_t k, bool inside);
 /* Describes the image as it is decided, from the pole that needs fewer words. */
-void finding_cut(const struct pc_disk *disk, const struct pc_image *image, size_t k,
+void finding_cut(const struct pc_disk *disk, const struct pc_image *image, size_t k, bool inside,
                  enum pc_fill fill, struct cut *cut);
 /* Puts the items of a cut into effect, and the pole. False: an item is not there (named in why). */
 bool finding_impose(struct pc_image *image, const struct cut *cut, char *why, size_t room);

@@ -199,7 +199,7 @@ static void check_cut(struct pc_disk *disk, struct pc_image *image, size_t k, en
     static struct cut cut;
     char why[160] = "";
 
-    finding_cut(disk, image, k, fill, &cut);
+    finding_cut(disk, image, k, false, fill, &cut);
     assert_int_equal(cut.crash.fill, fill);
     pc_image_begin(again, NULL, cut.crash.fill);
     if (!finding_impose(again, &cut, why, sizeof why))
@@ -231,7 +231,7 @@ static void check_place(struct pc_disk *disk, struct pc_image *image, size_t k, 
     char why[160] = "";
     size_t place;
 
-    finding_cut(disk, image, k, fill, &cut);
+    finding_cut(disk, image, k, false, fill, &cut);
     session.disk = disk;
     if (!session_place(&session, &cut.crash, &place, why, sizeof why))
         fail_msg("%s", why);
@@ -292,7 +292,7 @@ static void check_steps(struct pc_disk *disk, struct pc_image *image, size_t k, 
     struct cut *cut = &finding.cut[0];
 
     finding = (struct finding){.found = true, .cuts = 1};
-    finding_cut(disk, image, k, fill, cut);
+    finding_cut(disk, image, k, false, fill, cut);
     trace_init(&trace);
     finding_steps(&finding, &trace);
     parse_back(&trace, &back);

@@ -57,7 +57,11 @@ static bool recover(struct play *play)
 
     if (!session_place(session, crash, &k, play->why, sizeof play->why))
         return false;
-    image = pc_image_new(session->disk, k);
+    if (crash->inside && k == pc_disk_call_count(session->disk)) {
+        snprintf(play->why, sizeof play->why, "there is no call to cut at the end");
+        return false;
+    }
+    image = finding_image(session->disk, k, crash->inside);
     if (crash->place == CRASH_SEED) {
         scatter(image, crash->seed);
     } else {

@@ -43,7 +43,8 @@ static int no_store(const char *name)
 
 static bool take_models(const struct options *opts, struct campaign *campaign, const char **bad)
 {
-    static const enum pc_model all[] = {PC_PROCESS_KILL, PC_PREFIX, PC_POSIX, PC_EXT4_ORDERED};
+    static const enum pc_model all[] = {PC_PROCESS_KILL,   PC_PREFIX, PC_POSIX, PC_EXT4_ORDERED,
+                                        PC_EXT4_WRITEBACK, PC_XFS,    PC_BTRFS};
 
     campaign->model_count = 0;
     for (size_t i = 0; i < options_items(opts, "model"); i++) {
@@ -154,7 +155,7 @@ static int run_command(const struct options *opts)
     if (!take_faults(opts, &campaign, &bad))
         return usage_error("no such fault (powercut list faults)", bad);
     campaign.seed = given_or(opts, "seed", profile || audit ? 1 : fresh_seed());
-    campaign.seeds = given_or(opts, "traces", crashtest ? 400 : (quick ? 8 : 100));
+    campaign.seeds = given_or(opts, "traces", crashtest ? 216 : (quick ? 8 : 100));
     campaign.exhaustive_ops = (uint32_t)given_or(opts, "exhaustive-ops", 0);
     campaign.systematic = options_flag(opts, "every-fault");
     if (campaign.exhaustive_ops > 8)

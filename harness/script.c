@@ -174,7 +174,7 @@ static void show_items(struct play *play, FILE *out)
     if (!play->crashed ||
         !session_place(&play->session, &play->cut.crash, &k, play->why, sizeof play->why))
         return;
-    image = pc_image_new(play->session.disk, k);
+    image = finding_image(play->session.disk, k, play->cut.crash.inside);
     for (uint32_t i = 0; i < pc_image_items(image); i++) {
         struct item_name name;
 

@@ -165,6 +165,8 @@ static void print_crash(FILE *out, const struct crash *crash)
     else
         fprintf(out, " before=%s file=%s nth=%u", pc_call_kind_name(crash->call),
                 *crash->file ? crash->file : "/", (unsigned)crash->nth);
+    if (crash->inside)
+        fputs(" inside", out);
     if (crash->place != CRASH_SEED)
         fprintf(out, " image=%s", crash->oldest ? "oldest" : "newest");
     if (crash->fill != PC_FILL_ZERO)
@@ -468,6 +470,8 @@ static bool parse_crash(struct parse *parse, struct crash *crash)
             if (!number(parse, UINT32_MAX, &n))
                 return false;
             crash->nth = (uint32_t)n;
+        } else if (accept(parse, "inside")) {
+            crash->inside = true;
         } else if (accept(parse, "image=")) {
             if (!peek(parse, "oldest") && !peek(parse, "newest"))
                 return wrong(parse, "oldest or newest is expected");

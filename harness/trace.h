@@ -57,6 +57,7 @@ struct crash {
     enum pc_call_kind call;
     char file[48];
     uint32_t nth;
+    bool inside; /* in the middle of that call, which may be torn */
     uint64_t seed;
     bool oldest; /* what is not named is lost; else kept */
     enum pc_fill fill;

@@ -1,0 +1,70 @@
+/* batch_fuzz.c: the operations of a log record. First byte: how many there are said to be.
+ *
+ * O1  ops_valid accepts exactly what plain.h accepts.
+ * O2  What is accepted is taken whole by ops_take, equals plain.h, and written again it is no longer
+ *     (a varint may have been written with more bytes than it needs), of the size that ops_size
+ *     says, and valid with the same operations. */
+#include <stdlib.h>
+
+#include "plain.h"
+#include "target.h"
+#include "wal.h"
+
+static void compare(struct bytes ops, const struct plain_list *list)
+{
+    struct taker t = taker_of(ops);
+
+    for (size_t i = 0; i < list->count; i++) {
+        struct bytes key;
+        struct bytes value;
+        bool put = false;
+
+        must(ops_take(&t, &put, &key, &value));
+        must(put == (list->at[i].tag & 1));
+        must(bytes_equal(key, list->at[i].key) && bytes_equal(value, list->at[i].value));
+    }
+    must(taker_left(&t) == 0);
+}
+
+static void write_again(struct env *env, struct bytes ops, const struct plain_list *list)
+{
+    struct buffer again = {0};
+    size_t size = 0;
+
+    for (size_t i = 0; i < list->count; i++) {
+        const struct plain_entry *entry = &list->at[i];
+        bool put = (entry->tag & 1) != 0;
+
+        size += ops_size(put, entry->key.len, entry->value.len);
+        must(buffer_reserve(env, &again, ops_size(put, entry->key.len, entry->value.len)) ==
+             VAULT_OK);
+        ops_encode(&again, put, entry->key, entry->value);
+    }
+    must(again.len == size && size <= ops.len);
+    must(ops_valid(buffer_bytes(&again), (uint32_t)list->count));
+    compare(buffer_bytes(&again), list);
+    must(size < ops.len || bytes_equal(buffer_bytes(&again), ops));
+    buffer_release(env, &again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct plain_list list = {0};
+    struct bytes ops = bytes_of(data + 1, size - 1);
+    struct env env;
+    bool good = false;
+
+    if (size < 1 || size > TARGET_SIZE_MAX)
+        return 0;
+    must(env_init(&env, "/fuzz", stage_allocator(), NULL) == VAULT_OK);
+    good = plain_ops(ops, data[0], 1, &list);
+    must(good == ops_valid(ops, data[0])); /* O1 */
+    if (good) {
+        compare(ops, &list);
+        write_again(&env, ops, &list); /* O2 */
+    }
+    env_release(&env);
+    must(stage_held() == 0);
+    plain_list_release(&list);
+    return 0;
+}
