@@ -603,9 +603,11 @@ static void run(uint64_t seed, uint64_t calls, enum pc_model model, uint32_t uni
 {
     const struct pc_disk_config config = {.model = model, .unit = unit, .seed = seed};
     struct pc_disk *disk = pc_disk_new(&config);
-    struct test t = {.rng = rng_seeded(seed), .root = {MOUNT, "/tmp/powercut-posix-XXXXXX"}};
+    struct test t = {.rng = rng_seeded(seed), .root = {MOUNT}};
+    const char *real = getenv("POSIX_DIR"); /* which file system to compare with */
 
     memset(t.fd, 0xff, sizeof t.fd);
+    snprintf(t.root[REAL], sizeof t.root[REAL], "%s/powercut-posix-XXXXXX", real ? real : "/tmp");
     assert_non_null(mkdtemp(t.root[REAL]));
     assert_int_equal(chmod(t.root[REAL], 0755), 0);
     pc_mount(MOUNT, disk);

@@ -77,7 +77,6 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsi
     struct rng rng = rng_seeded(seed);
 
     size = LLVMFuzzerMutate(data, size, size_max);
-    return rng_chance(&rng, 1, 16)
-               ? size
-               : fix_records(data, size, size_max, FORMAT_LOG, NUMBER, &rng);
+    return rng_chance(&rng, 1, 16) ? size
+                                   : fix_records(data, size, size_max, FORMAT_LOG, NUMBER, &rng);
 }

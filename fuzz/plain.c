@@ -243,9 +243,8 @@ static void read_blocks(struct plain *p, struct plain_table *t, struct bytes fil
         last = &t->entries.at[t->entries.count - 1];
         t->whole &=
             entry_compare(last->key, last->tag, index->at[i].key, index->at[i].tag) == 0 &&
-            (first == 0 ||
-             entry_compare(t->entries.at[first - 1].key, t->entries.at[first - 1].tag,
-                           t->entries.at[first].key, t->entries.at[first].tag) < 0);
+            (first == 0 || entry_compare(t->entries.at[first - 1].key, t->entries.at[first - 1].tag,
+                                         t->entries.at[first].key, t->entries.at[first].tag) < 0);
         if (!t->whole)
             return;
     }

@@ -66,8 +66,8 @@ bool plain_ops(struct bytes ops, uint32_t count, uint64_t seq, struct plain_list
 bool plain_block(struct plain *p, struct bytes contents, struct plain_list *out);
 
 struct plain_table {
-    bool opens; /* footer, index and filter are in place and their checksums right */
-    bool whole; /* and all entries can be had, in order, and are in the filter */
+    bool opens;   /* footer, index and filter are in place and their checksums right */
+    bool whole;   /* and all entries can be had, in order, and are in the filter */
     bool unsound; /* the index is good, but names a block that is not there or damaged */
     struct plain_list entries;
 };
@@ -80,7 +80,7 @@ void plain_table_release(struct plain_table *t);
 
 struct plain_store {
     enum vault_status status; /* what vault_open has to answer */
-    bool vague; /* beyond this model: any status will do */
+    bool vague;               /* beyond this model: any status will do */
     bool exact; /* all of it is sound: the content is known, and the store has to work */
     uint64_t last_seq;
     struct plain_list entries; /* all of them; sorted by plain_live */

@@ -14,8 +14,8 @@
 #include "script.h"
 #include "target.h"
 
-#define MOUNT      "/fuzz"
-#define PATH       MOUNT "/input.crash"
+#define MOUNT "/fuzz"
+#define PATH  MOUNT "/input.crash"
 
 static char *printed(const struct trace *trace)
 {

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "standalone.h"
 #include "target.h"
 
 #define SLACK 512u /* how much an input may grow */
@@ -30,7 +31,6 @@ struct input {
 
 static struct input *inputs;
 static size_t input_count;
-static struct rng rng;
 static struct bytes running;
 static const char *out_path = "failed-input";
 
@@ -57,80 +57,6 @@ static void aborted(int number)
     raise(number);
 }
 
-/* ---- mutations ---- */
-
-static size_t insert(uint8_t *p, size_t len, size_t size_max)
-{
-    size_t at = (size_t)rng_below(&rng, len + 1);
-    size_t n = 1 + (size_t)rng_below(&rng, rng_chance(&rng, 1, 4) ? 64 : 8);
-    uint8_t fill = rng_chance(&rng, 1, 2) && len ? p[rng_below(&rng, len)] : 0;
-
-    if (size_max - len < n)
-        return len;
-    memmove(p + at + n, p + at, len - at);
-    for (size_t i = 0; i < n; i++)
-        p[at + i] = fill ? fill : (uint8_t)rng_next(&rng);
-    return len + n;
-}
-
-static size_t erase(uint8_t *p, size_t len)
-{
-    size_t at = (size_t)rng_below(&rng, len);
-    size_t n = 1 + (size_t)rng_below(&rng, rng_chance(&rng, 1, 4) ? 64 : 8);
-
-    if (n > len - at)
-        n = len - at;
-    memmove(p + at, p + at + n, len - at - n);
-    return len - n;
-}
-
-static void copy_within(uint8_t *p, size_t len)
-{
-    size_t from = (size_t)rng_below(&rng, len);
-    size_t to = (size_t)rng_below(&rng, len);
-    size_t n = 1 + (size_t)rng_below(&rng, 32);
-
-    if (n > len - from)
-        n = len - from;
-    if (n > len - to)
-        n = len - to;
-    memmove(p + to, p + from, n);
-}
-
-static void set_number(uint8_t *p, size_t len)
-{
-    static const uint64_t numbers[] = {0,      1,          2,          7,          8,
-                                       0x7f,   0x80,       0xff,       0x7fff,     0xffff,
-                                       0x10000, 0x7fffffff, 0x80000000, 0xffffffff, UINT64_MAX};
-    uint64_t value = numbers[rng_below(&rng, sizeof numbers / sizeof numbers[0])];
-    size_t width = (size_t)1 << rng_below(&rng, 4);
-    size_t at = (size_t)rng_below(&rng, len);
-
-    for (size_t i = 0; i < width && at + i < len; i++)
-        p[at + i] = (uint8_t)(value >> (8 * i));
-}
-
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t size_max)
-{
-    uint64_t what = rng_below(&rng, 8);
-
-    if (what == 0 || size == 0)
-        return insert(data, size, size_max);
-    if (what == 1)
-        return erase(data, size);
-    if (what == 2)
-        copy_within(data, size);
-    else if (what == 3)
-        set_number(data, size);
-    else if (what == 4)
-        data[rng_below(&rng, size)] += (uint8_t)(rng_below(&rng, 33) - 16);
-    else if (what == 5)
-        data[rng_below(&rng, size)] = (uint8_t)rng_next(&rng);
-    else
-        data[rng_below(&rng, size)] ^= (uint8_t)(1u << rng_below(&rng, 8));
-    return size;
-}
-
 /* ---- running ---- */
 
 static void run(const uint8_t *data, size_t len)
@@ -147,19 +73,20 @@ static void run(const uint8_t *data, size_t len)
 
 static void run_mutated(void)
 {
-    const struct input *input = input_count ? &inputs[rng_below(&rng, input_count)] : NULL;
+    const struct input *input =
+        input_count ? &inputs[rng_below(&standalone_rng, input_count)] : NULL;
     size_t len = input ? input->len : 0;
     size_t size_max = len + SLACK;
     uint8_t *data = malloc(size_max);
-    uint64_t times = 1 + rng_below(&rng, rng_chance(&rng, 1, 4) ? 12 : 3);
+    uint64_t times = 1 + rng_below(&standalone_rng, rng_chance(&standalone_rng, 1, 4) ? 12 : 3);
 
     must(data != NULL);
     if (len)
         memcpy(data, input->data, len);
     for (uint64_t i = 0; i < times; i++)
-        len = LLVMFuzzerCustomMutator
-                  ? LLVMFuzzerCustomMutator(data, len, size_max, (unsigned)rng_next(&rng))
-                  : LLVMFuzzerMutate(data, len, size_max);
+        len = LLVMFuzzerCustomMutator ? LLVMFuzzerCustomMutator(data, len, size_max,
+                                                                (unsigned)rng_next(&standalone_rng))
+                                      : LLVMFuzzerMutate(data, len, size_max);
     run(data, len);
     free(data);
 }
@@ -214,12 +141,12 @@ int main(int argc, char **argv)
 {
     uint64_t runs = 0;
 
-    rng = rng_seeded(1);
+    standalone_rng = rng_seeded(1);
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "-runs=", 6) == 0)
             runs = strtoull(argv[i] + 6, NULL, 10);
         else if (strncmp(argv[i], "-seed=", 6) == 0)
-            rng = rng_seeded(strtoull(argv[i] + 6, NULL, 10));
+            standalone_rng = rng_seeded(strtoull(argv[i] + 6, NULL, 10));
         else if (strncmp(argv[i], "-out=", 5) == 0)
             out_path = argv[i] + 5;
         else if (argv[i][0] == '-') {

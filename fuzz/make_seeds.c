@@ -1,0 +1,335 @@
+/* make_seeds.c: writes the seeds of all targets, from the engine as it is.
+ *
+ *   make_seeds FOLDER      FOLDER/<target>_seeds/<name> for each
+ *
+ * The seeds are kept in the tree, a few kilobytes in all: they are also a golden set, files of the
+ * format as it was when they were written, which have to stay readable. Run this again only when
+ * the format has a new version. Exit: 0; 2 usage; 4 a file cannot be written. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "block.h"
+#include "database.h"
+#include "pack.h"
+#include "sst.h"
+#include "wal.h"
+
+static const char *folder;
+
+static void save(const char *target, const char *name, struct bytes data)
+{
+    char path[1024];
+    FILE *out = NULL;
+    size_t written = 0;
+
+    snprintf(path, sizeof path, "%s/%s_seeds", folder, target);
+    if (mkdir(path, 0755) && errno != EEXIST) {
+        perror(path);
+        exit(4);
+    }
+    snprintf(path, sizeof path, "%s/%s_seeds/%s", folder, target, name);
+    out = fopen(path, "wb");
+    if (out) {
+        written = data.len ? fwrite(data.data, 1, data.len, out) : 0;
+        if (fclose(out) == 0 && written == data.len)
+            return;
+    }
+    perror(path);
+    exit(4);
+}
+
+static void save_pack(const char *target, const char *name, const struct stage_files *files,
+                      uint8_t chunk)
+{
+    uint8_t *out = malloc(1 << 16);
+    size_t size = 0;
+
+    must(out != NULL);
+    size = pack_write(files, chunk, out, 1 << 16);
+    must(size > 0);
+    save(target, name, bytes_of(out, size));
+    free(out);
+}
+
+/* ---- databases ---- */
+
+static struct vault *open_store(void)
+{
+    struct vault_options options;
+    struct vault *v = NULL;
+
+    stage_options(&options);
+    must(vault_open(STAGE_DIR, &options, &v, NULL) == VAULT_OK);
+    return v;
+}
+
+static void put(struct vault *v, const char *key, const char *value, bool sync)
+{
+    must(vault_put(v, key, strlen(key), value, strlen(value), sync, NULL) == VAULT_OK);
+}
+
+/* Keys k00 to k19, some written again, some deleted. */
+static void fill(struct vault *v, unsigned from, unsigned count)
+{
+    char key[16];
+    char value[64];
+
+    for (unsigned i = from; i < from + count; i++) {
+        snprintf(key, sizeof key, "k%02u", i * 7 % 20);
+        snprintf(value, sizeof value, "value %u of %s, rather long", i, key);
+        if (i % 5 == 4)
+            must(vault_delete(v, key, strlen(key), i % 2, NULL) == VAULT_OK);
+        else
+            put(v, key, value, i % 3 == 0);
+    }
+}
+
+static void batch(struct vault *v)
+{
+    struct vault_batch *b = vault_batch_new();
+
+    must(b != NULL);
+    must(vault_batch_put(b, "a", 1, "1", 1) == VAULT_OK);
+    must(vault_batch_put(b, "", 0, "", 0) == VAULT_OK);
+    must(vault_batch_delete(b, "a", 1) == VAULT_OK);
+    must(vault_batch_put(b, "z\0y", 3, "two", 3) == VAULT_OK);
+    must(vault_write(v, b, true, NULL) == VAULT_OK);
+    vault_batch_free(b);
+}
+
+static void log_seeds(void)
+{
+    struct stage_files files;
+    const struct stage_file *log = NULL;
+    struct vault *v = NULL;
+
+    for (unsigned kind = 0; kind < 3; kind++) {
+        static const char *const names[] = {"one_put", "batch", "many"};
+
+        stage_set();
+        v = open_store();
+        if (kind == 0)
+            put(v, "apple", "red", true);
+        if (kind == 1)
+            batch(v);
+        if (kind == 2)
+            fill(v, 0, 9);
+        must(vault_close(v) == VAULT_OK);
+        stage_capture(&files);
+        stage_clear();
+        log = stage_find(&files, FORMAT_LOG, 2);
+        must(log != NULL);
+        save("log", names[kind], log->data);
+        if (kind == 2) {
+            save("log", "torn", bytes_of(log->data.data, log->data.len - 60));
+            save("log", "head_only", bytes_of(log->data.data, FORMAT_FILE_HEADER));
+        }
+        stage_release(&files);
+    }
+}
+
+static void store_seeds(void)
+{
+    struct stage_files files = *database_empty();
+    struct vault *v = NULL;
+
+    save_pack("manifest", "empty", &files, 0);
+    stage_set();
+    v = open_store();
+    fill(v, 0, 12);
+    must(vault_flush(v) == VAULT_OK);
+    fill(v, 12, 4);
+    must(vault_flush(v) == VAULT_OK);
+    must(vault_close(v) == VAULT_OK);
+    stage_capture(&files);
+    save_pack("manifest", "flushed", &files, 0);
+    stage_release(&files);
+    v = open_store();
+    fill(v, 16, 3);
+    batch(v);
+    must(vault_close(v) == VAULT_OK);
+    stage_capture(&files);
+    save_pack("store", "table_and_log", &files, 1);
+    stage_release(&files);
+    v = open_store();
+    fill(v, 20, 10);
+    must(vault_compact_range(v, NULL, 0, NULL, 0) == VAULT_OK);
+    fill(v, 30, 6);
+    must(vault_flush(v) == VAULT_OK);
+    must(vault_close(v) == VAULT_OK);
+    stage_capture(&files);
+    stage_clear();
+    save_pack("manifest", "levels", &files, 3);
+    save_pack("store", "levels", &files, 0);
+    stage_release(&files);
+}
+
+static uint64_t write_log(struct env *env, uint64_t number, const struct record_origin *origin,
+                          uint64_t seq)
+{
+    struct wal wal = {.open = false};
+    struct buffer *to = NULL;
+    struct bytes ops;
+
+    must(wal_create(env, &wal, number, origin) == VAULT_OK);
+    for (unsigned i = 0; i < 3; i++, seq++) {
+        uint8_t key[2] = {'l', (uint8_t)('0' + seq)};
+        struct bytes value = bytes_str("of a log");
+
+        must(wal_begin(env, &wal, ops_size(true, 2, value.len), &to) == VAULT_OK);
+        ops_encode(to, true, bytes_of(key, 2), value);
+        must(wal_append(env, &wal, seq, 1, &ops) == VAULT_OK);
+        must(wal_sync(env, &wal) == VAULT_OK);
+    }
+    must(wal_finish(env, &wal) == VAULT_OK);
+    return wal.out.synced;
+}
+
+/* Logs 2 and 3, the second of which says where the first one ended. */
+static void chain_seed(void)
+{
+    const struct stage_files *empty = database_empty();
+    struct record_origin origin = {.manifest_number = 1};
+    struct stage_files files;
+    struct env env;
+
+    origin.manifest_synced = stage_find(empty, FORMAT_MANIFEST, 1)->data.len;
+    stage_set();
+    stage_env(&env);
+    stage_write_all(empty);
+    origin.prev_synced = write_log(&env, 2, &origin, 1);
+    origin.prev_number = 2;
+    origin.prev_seq = 3;
+    write_log(&env, 3, &origin, 4);
+    os_release_dir(&env);
+    env_release(&env);
+    stage_capture(&files);
+    stage_clear();
+    save_pack("store", "two_logs", &files, 0);
+    stage_release(&files);
+}
+
+/* ---- parts ---- */
+
+static void record_seeds(void)
+{
+    struct record_origin origin = {0};
+    struct record_writer w;
+    struct env env;
+
+    stage_set();
+    stage_env(&env);
+    must(record_create(&env, &w, FORMAT_LOG, 7, &origin) == VAULT_OK);
+    must(record_sync(&env, &w) == VAULT_OK);
+    must(record_begin(&env, &w, 30) == VAULT_OK);
+    ops_encode(&w.frame, true, bytes_str("apple"), bytes_str("red"));
+    must(record_commit(&env, &w, FORMAT_RECORD_DATA, 1, 1) == VAULT_OK);
+    save("record", "put", buffer_bytes(&w.frame));
+    must(record_close(&env, &w) == VAULT_OK);
+    must(record_create(&env, &w, FORMAT_LOG, 7, &origin) == VAULT_OK);
+    must(record_sync(&env, &w) == VAULT_OK);
+    must(record_claim(&env, &w, 9) == VAULT_OK);
+    save("record", "claim", buffer_bytes(&w.frame));
+    must(record_close(&env, &w) == VAULT_OK);
+    env_release(&env);
+    stage_clear();
+}
+
+static void table_seed(const char *name, unsigned count, unsigned bits)
+{
+    struct sst_options options = {120, 3, bits};
+    struct stage_files files;
+    struct sst_builder b;
+    struct env env;
+    char key[16];
+    uint64_t size = 0;
+
+    stage_set();
+    stage_env(&env);
+    must(sst_begin(&env, &b, 3, &options) == VAULT_OK);
+    for (unsigned i = 0; i < count; i++) {
+        bool put = i % 4 != 3;
+
+        snprintf(key, sizeof key, "key%03u", i / 2);
+        must(sst_add(&b, bytes_str(key), (uint64_t)(100 - i) * 2 + put,
+                     put ? bytes_str("some value") : bytes_of(NULL, 0)) == VAULT_OK);
+    }
+    must(sst_finish(&b, &size) == VAULT_OK);
+    sst_builder_release(&b);
+    env_release(&env);
+    stage_capture(&files);
+    stage_clear();
+    save("table", name, files.at[0].data);
+    stage_release(&files);
+}
+
+static void block_seed(const char *name, unsigned count, unsigned interval)
+{
+    struct block_builder b = {.interval = interval};
+    struct bytes contents;
+    struct env env;
+    char key[16];
+
+    stage_env(&env);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(key, sizeof key, "k%03u%s", i / 2, i % 3 ? "" : "long");
+        if (i % 2)
+            snprintf(key, sizeof key, "k%03uz", i / 2);
+        must(block_add(&env, &b, bytes_str(key), i * 2 + 1, bytes_str("value")) == VAULT_OK);
+    }
+    must(block_finish(&env, &b, &contents) == VAULT_OK);
+    save("block", name, contents);
+    block_release(&env, &b);
+    env_release(&env);
+}
+
+static void text_seeds(void)
+{
+    static const char all[] =
+        "# every step\ndisk model=posix unit=512\nstore minivault write_buffer=2048\n"
+        "fault eio op=fdatasync file=*.log nth=2\nput a 1 sync\nput \"\\x00b\" len=1200 seed=1\n"
+        "batch put c 3 , delete a , put d len=0 seed=4 sync\ndelete a\nsnapshot s0\nat s0 a\n"
+        "at s0\nrelease s0\nget c\n----\n3\n\nscan\nscanback\nseek b\nsync\nflush\ncompact\n"
+        "compact a *\ncompact * \"z\"\nreopen\nclose\nopen\nshow log\n"
+        "crash before=fdatasync file=000002.log nth=3 image=oldest fill=noise\n"
+        "lose data db/000002.log offset=512 version=1\nkeep name db/CURRENT version=2\n"
+        "trouble bitrot nth=3\nrecover\ncheck\nreached wal_torn_tail\ncrash seed=7\n"
+        "crash end image=newest\nexplore\n";
+    static const char words[] = "a k00 \"\\x00z \\\"\" \"\" db/000002.log \"p\\xffq\"";
+    static const char run[] = "run\0--seed=7\0-n\0003\0--model\0posix,prefix\0--sector=4k\0-q";
+    static const char help[] = "replay\0found.crash\0--help";
+    static const char wrong[] = "run\0--sed=7";
+    static const char ops[] = "\3\1\1a\3xyz\0\1b\1\0\0";
+
+    save("script", "every_step", bytes_of(all, sizeof all - 1));
+    save("script", "refused", bytes_str("put a 1\ncrash before=fdatasink\n"));
+    save("script", "answers_first", bytes_str("----\nx\n"));
+    save("values", "words", bytes_of(words, sizeof words - 1));
+    save("options", "run", bytes_of(run, sizeof run - 1));
+    save("options", "help", bytes_of(help, sizeof help - 1));
+    save("options", "wrong", bytes_of(wrong, sizeof wrong - 1));
+    save("batch", "three", bytes_of(ops, sizeof ops - 1));
+    save("batch", "none", bytes_of("\0", 1));
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "usage: make_seeds FOLDER\n");
+        return 2;
+    }
+    folder = argv[1];
+    log_seeds();
+    store_seeds();
+    chain_seed();
+    record_seeds();
+    table_seed("small", 3, 0);
+    table_seed("blocks", 24, 10);
+    block_seed("small", 3, 16);
+    block_seed("restarts", 20, 3);
+    text_seeds();
+    return 0;
+}
