@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 BIN    := build/release/bin
 
 .PHONY: all build-release build-dev bootstrap test crashtest conformance valgrind mutants demo doctor tidy \
-        format install clean help
+        fuzz fuzz-cmin format install clean help
 
 all: build-release
 
@@ -19,6 +19,7 @@ help:
 	@echo "make mutants     plant known mistakes in the engine; each has to be found"
 	@echo "make demo        plant a known bug, find it, shrink it, explain it"
 	@echo "make doctor      what is missing on this machine, and the command that mends it"
+	@echo "make fuzz        TARGET=log TIME=60s: libFuzzer on one reader; fuzz-cmin thins its corpus"
 	@echo "make tidy        the rules of the house (.ci/tidy); make format rewrites the layout"
 	@echo "make install     PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"
 	@echo "make clean       remove build/"
@@ -56,6 +57,13 @@ mutants: build-release
 
 demo doctor: build-release
 	$(BIN)/powercut $@
+
+# Installs nothing: fuzz/run says what is missing.
+fuzz:
+	@fuzz/run $(or $(TARGET),log) $(or $(TIME),60s)
+
+fuzz-cmin:
+	@fuzz/run --cmin $(or $(TARGET),log)
 
 tidy:
 	.ci/tidy

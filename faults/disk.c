@@ -780,7 +780,7 @@ static void crack_write(struct pc_disk *disk, struct inode *inode, uint64_t offs
 static void damage_add(struct pc_disk *disk, const struct inode *inode, uint64_t offset, size_t len,
                        const struct pc_fault *fault)
 {
-    uint64_t where = rng_mix(offset ^ (uint64_t)fault->nth << 32 ^ disk->config.seed);
+    uint64_t where = rng_mix(offset ^ (uint64_t)fault->nth << 32);
 
     if (disk->damage_count < DAMAGE_MAX)
         disk->damages[disk->damage_count++] =

@@ -1,9 +1,9 @@
 /* batch_fuzz.c: the operations of a log record. First byte: how many there are said to be.
  *
  * O1  ops_valid accepts exactly what plain.h accepts.
- * O2  What is accepted is taken whole by ops_take, equals plain.h, and written again it is no longer
- *     (a varint may have been written with more bytes than it needs), of the size that ops_size
- *     says, and valid with the same operations. */
+ * O2  What is accepted is taken whole by ops_take, equals plain.h, and written again it is no
+ *     longer (a varint may have been written with more bytes than it needs), of the size that
+ *     ops_size says, and valid with the same operations. */
 #include <stdlib.h>
 
 #include "plain.h"

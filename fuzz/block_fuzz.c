@@ -1,7 +1,7 @@
 /* block_fuzz.c: the contents of one block of a table; there is no checksum in it.
  *
- * B1  Where plain.h finds it well-formed and in order, scans and seeks show exactly its entries, and
- *     a block built of them has the same entries again.
+ * B1  Where plain.h finds it well-formed and in order, scans and seeks show exactly its entries,
+ *     and a block built of them has the same entries again.
  * B2  Otherwise walking it ends, with entries or with VAULT_CORRUPT, and reads no byte outside. */
 #include <stdlib.h>
 #include <string.h>

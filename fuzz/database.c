@@ -4,7 +4,8 @@
  * D2  A refusal names a file and an offset within it.
  * D3  Where the files are exact, the store shows exactly what they hold, in every way of reading,
  *     takes a write, a flush and a compaction, and shows the same again after it was reopened.
- * D4  Where they are not (somebody forged checksums), reading ends: with a content or an error.
+ * D4  Where they are not (a table is damaged, or somebody forged checksums), reading ends: with a
+ *     content or an error; with an error if it passes a block that is damaged.
  * D5  After the close no memory and no descriptor is left (stage_clear). */
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,7 @@ static void wander(struct vault *v, const struct plain_store *s)
     if (vault_iter_new(v, NULL, &it) == VAULT_OK) {
         for (vault_iter_first(it); vault_iter_valid(it); vault_iter_next(it))
             must(++shown < WALK_MAX);
+        must(!s->unsound || vault_iter_status(it));
         for (vault_iter_last(it); vault_iter_valid(it); vault_iter_prev(it))
             must(++shown < WALK_MAX);
         vault_iter_free(it);

@@ -53,7 +53,7 @@ static void try_reader(struct bytes file)
     stage_set();
     stage_env(&env);
     stage_write(FORMAT_LOG, NUMBER, file);
-    for (size_t i = file.len > 4096; i < sizeof chunks / sizeof chunks[0]; i++)
+    for (size_t i = (file.len > 600) + (file.len > 3000); i < sizeof chunks / sizeof chunks[0]; i++)
         read_with(&env, &plain, chunks[i]);
     env_release(&env);
     stage_clear();

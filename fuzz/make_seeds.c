@@ -56,14 +56,22 @@ static void save_pack(const char *target, const char *name, const struct stage_f
 
 /* ---- databases ---- */
 
-static struct vault *open_store(void)
+/* `level0`: tables of level 0 that make a compaction due; 0: as stage_options says. */
+static struct vault *open_with(unsigned level0)
 {
     struct vault_options options;
     struct vault *v = NULL;
 
     stage_options(&options);
+    if (level0)
+        options.level0_tables = level0;
     must(vault_open(STAGE_DIR, &options, &v, NULL) == VAULT_OK);
     return v;
+}
+
+static struct vault *open_store(void)
+{
+    return open_with(0);
 }
 
 static void put(struct vault *v, const char *key, const char *value, bool sync)
@@ -164,6 +172,32 @@ static void store_seeds(void)
     stage_clear();
     save_pack("manifest", "levels", &files, 3);
     save_pack("store", "levels", &files, 0);
+    stage_release(&files);
+}
+
+/* Tables of level 0 that hold the same keys, above deeper levels. */
+static void overlap_seed(void)
+{
+    struct stage_files files;
+    struct vault *v = NULL;
+
+    stage_set();
+    v = open_with(9);
+    for (unsigned i = 0; i < 4; i++) {
+        if (i == 1 || i == 2)
+            must(vault_compact_range(v, NULL, 0, NULL, 0) == VAULT_OK);
+        put(v, "b", i % 2 ? "odd" : "even", false);
+        put(v, i % 2 ? "a" : "d", "once", false);
+        must(vault_delete(v, "c", 1, false, NULL) == VAULT_OK);
+        put(v, i < 2 ? "c" : "e", "first", true);
+        must(vault_flush(v) == VAULT_OK);
+    }
+    must(vault_delete(v, "b", 1, true, NULL) == VAULT_OK);
+    must(vault_close(v) == VAULT_OK);
+    stage_capture(&files);
+    stage_clear();
+    save_pack("store", "overlap", &files, 2);
+    save_pack("manifest", "overlap", &files, 0);
     stage_release(&files);
 }
 
@@ -324,6 +358,7 @@ int main(int argc, char **argv)
     folder = argv[1];
     log_seeds();
     store_seeds();
+    overlap_seed();
     chain_seed();
     record_seeds();
     table_seed("small", 3, 0);

@@ -1,7 +1,8 @@
 /* options_fuzz.c: the command line: words, each ended by a zero byte; the first names the command.
  *
  * A1  The answer is to go on, 0 (after --help) or 2.
- * A2  After 2 something has been said: whole lines, each of which begins with the program's name.
+ * A2  After 2 something has been said: whole lines, each begins with the program's name or goes
+ *     on, indented, with the one above.
  *     Control characters in a word are printed as they came, so they are taken out here.
  * A3  To go on, every setting can be printed, as text and as JSON. */
 #include <ctype.h>
@@ -22,7 +23,7 @@ static void check_said(int code, const char *said, size_t len)
         return;
     must(len > 1 && said[len - 1] == '\n');
     for (const char *line = said; line < said + len; line = strchr(line, '\n') + 1)
-        must(strncmp(line, "powercut", 8) == 0);
+        must(strncmp(line, "powercut", 8) == 0 || strncmp(line, "  ", 2) == 0);
 }
 
 static void print_all(const struct options *options)

@@ -81,7 +81,8 @@ void plain_table_release(struct plain_table *t);
 struct plain_store {
     enum vault_status status; /* what vault_open has to answer */
     bool vague;               /* beyond this model: any status will do */
-    bool exact; /* all of it is sound: the content is known, and the store has to work */
+    bool exact;   /* all of it is sound: the content is known, and the store has to work */
+    bool unsound; /* a table cannot be opened, or names a block that is damaged */
     uint64_t last_seq;
     struct plain_list entries; /* all of them; sorted by plain_live */
     struct plain_list live;    /* what a scan has to show */

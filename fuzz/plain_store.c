@@ -239,6 +239,7 @@ static bool read_table(struct plain *p, const struct reading *r, const struct li
 
     if (good)
         plain_table_read(p, &table, file->data, listed->number);
+    s->unsound |= good && (!table.opens || table.unsound);
     good = good && table.whole;
     for (size_t i = 0; good && i < table.entries.count; i++) {
         struct plain_entry entry = table.entries.at[i];
@@ -309,8 +310,8 @@ static enum vault_status read_all(struct plain *p, struct reading *r, struct pla
             st = VAULT_CORRUPT;
     if (!st)
         st = read_logs(r, s);
-    for (size_t i = 0; !st && s->exact && i < r->table_count; i++)
-        s->exact = read_table(p, r, &r->tables[i], s);
+    for (size_t i = 0; !st && i < r->table_count; i++)
+        s->exact &= read_table(p, r, &r->tables[i], s);
     return st;
 }
 

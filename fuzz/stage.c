@@ -1,8 +1,8 @@
 /* stage.c: see stage.h.
  *
- * Files are written with ordinary calls, which faults_posix takes to the simulated disk, so what the
- * engine does afterwards is what it does in production. The disk is new for each input: a leftover
- * of one input would make a finding that no file reproduces. */
+ * Files are written with ordinary calls, which faults_posix takes to the simulated disk, so what
+ * the engine does afterwards is what it does in production. The disk is new for each input: a
+ * leftover of one input would make a finding that no file reproduces. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

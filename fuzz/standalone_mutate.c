@@ -1,5 +1,5 @@
-/* standalone_mutate.c: the mutations of bytes that libFuzzer would offer, in a plain form, drawn from
- * standalone_rng: insert, erase, copy, boundary numbers, single bits and bytes. */
+/* standalone_mutate.c: the mutations of bytes that libFuzzer would offer, in a plain form, drawn
+ * from standalone_rng: insert, erase, copy, boundary numbers, single bits and bytes. */
 #include <string.h>
 
 #include "standalone.h"

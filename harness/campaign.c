@@ -269,7 +269,8 @@ static void arm(const struct campaign *campaign, uint64_t task, struct trace *tr
 {
     struct tape tape;
 
-    tape_init(&tape, trace->seed);
+    /* Every model gets faults of its own: more places are tried. */
+    tape_init(&tape, trace->seed ^ rng_mix(task % campaign->model_count));
     if (campaign->exhaustive_ops == 0)
         place_faults(trace, campaign->store, &tape, lane(campaign, task / campaign->model_count));
     tape_release(&tape);

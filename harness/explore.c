@@ -308,6 +308,8 @@ static bool run_trouble(struct point *point, const struct later *later)
             point->question.trouble = (enum trouble)kind;
             point->question.trouble_at = tries ? i + 1 : 1 + (uint32_t)(chance % 40);
             point->question.scan_claims = true;
+            if (kind == TROUBLE_BITROT && point->session->epoch > 0)
+                continue; /* the model has forgotten the states that rot may lead back to */
             if (kind == TROUBLE_BITROT) {
                 point->question.trust = 0;
                 point->question.kill = false;

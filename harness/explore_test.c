@@ -772,9 +772,9 @@ static void each_mistake_is_found_and_named(void **state)
     }
 }
 
-/* A log written through O_DSYNC is torn in the middle of a call, and nowhere else: before it nothing
- * of the record exists, after it all of it is durable. (On xfs an append is not torn even there: its
- * size waits for its data.) */
+/* A log written through O_DSYNC is torn in the middle of a call, and nowhere else: before it none
+ * of the record exists, after it all of it is durable. (On xfs an append is not torn even there:
+ * its size waits for its data.) */
 static void a_synchronous_write_is_torn_inside(void **state)
 {
     static const struct shape shape = {10, 150, 3, 64, true, false};

@@ -2,6 +2,7 @@
 #include "heap.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 
@@ -135,6 +136,7 @@ void heap_free(void *ctx, void *p, size_t size)
         block_free(p);
         return;
     }
+    memset(p, 0xdd, size); /* what is used after this does not look right */
     *(void **)p = heap->free_lists[class];
     heap->free_lists[class] = p;
 }

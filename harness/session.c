@@ -618,6 +618,9 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
     model_judge(&session->before, session->before_at, kill,
                 trouble == TROUBLE_BITROT ? 0 : session->before_trust, &session->seen, &verdict);
     session->trouble = TROUBLE_NONE;
+    /* Rot may lead back behind the epoch before, and the model has forgotten those states. */
+    if (trouble == TROUBLE_BITROT && session->epoch > 1 && verdict.rule != RULE_WRONG_BYTES)
+        verdict.rule = RULE_NONE;
     if (verdict.rule == RULE_NONE)
         judge_reads(session->store, session->db, NULL, &session->seen, &session->other,
                     &session->before, &verdict);
