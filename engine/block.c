@@ -16,6 +16,7 @@ enum vault_status block_add(struct env *env, struct block_builder *b, struct byt
                             uint64_t tag, struct bytes value)
 {
     size_t shared = 0;
+    struct bytes rest;
     enum vault_status st = buffer_reserve(env, &b->data, 4 * VARINT_MAX + key.len + value.len);
 
     if (!st)
@@ -37,10 +38,12 @@ enum vault_status block_add(struct env *env, struct block_builder *b, struct byt
     buffer_put_varint(&b->data, key.len - shared);
     buffer_put_varint(&b->data, value.len);
     buffer_put_varint(&b->data, tag);
-    buffer_put(&b->data, bytes_of(key.data + shared, key.len - shared));
+    /* The empty key may have no data to point into. */
+    rest = shared ? bytes_of(key.data + shared, key.len - shared) : key;
+    buffer_put(&b->data, rest);
     buffer_put(&b->data, value);
     b->last_key.len = shared;
-    buffer_put(&b->last_key, bytes_of(key.data + shared, key.len - shared));
+    buffer_put(&b->last_key, rest);
     b->since++;
     b->count++;
     return VAULT_OK;

@@ -41,7 +41,9 @@
 #define FORMAT_BLOCK_RAW     0u
 
 /* Sequence numbers fit in 62 bits: a tag is seq * 2 + kind. */
-#define FORMAT_SEQ_MAX (((uint64_t)1 << 62) - 1)
+/* File numbers stay well below the 18 digits that a name may have. A larger one is not ours. */
+#define FORMAT_FILE_MAX ((uint64_t)1 << 56)
+#define FORMAT_SEQ_MAX  (((uint64_t)1 << 62) - 1)
 
 enum format_file {
     FORMAT_OTHER = 0, /* not ours */

@@ -319,7 +319,7 @@ static enum vault_status take_table(struct manifest *m, struct taker *t, struct 
     enum vault_status st = VAULT_OK;
 
     if (t->bad || level >= VAULT_LEVELS || smallest.len > VAULT_KEY_MAX ||
-        largest.len > VAULT_KEY_MAX || number == 0 || number > FORMAT_SEQ_MAX) {
+        largest.len > VAULT_KEY_MAX || number == 0 || number > FORMAT_FILE_MAX) {
         t->bad = true;
         return VAULT_OK;
     }
@@ -345,7 +345,7 @@ static enum vault_status take_edit(struct manifest *m, struct taker *t, struct v
         switch (field) {
         case FORMAT_EDIT_NEXT_FILE:
             m->next_file = take_varint(t);
-            t->bad |= m->next_file > FORMAT_SEQ_MAX;
+            t->bad |= m->next_file > FORMAT_FILE_MAX;
             break;
         case FORMAT_EDIT_LAST_SEQ:
             m->last_seq = take_varint(t);
@@ -353,6 +353,7 @@ static enum vault_status take_edit(struct manifest *m, struct taker *t, struct v
             break;
         case FORMAT_EDIT_LOG:
             m->log_number = take_varint(t);
+            t->bad |= m->log_number > FORMAT_FILE_MAX;
             break;
         case FORMAT_EDIT_ADD:
             st = take_table(m, t, v);

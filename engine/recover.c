@@ -165,7 +165,7 @@ static enum vault_status replay(struct recovery *r)
         default:
             break;
         }
-        if (name->number >= m->next_file)
+        if (name->number >= m->next_file && name->number < FORMAT_FILE_MAX)
             m->next_file = name->number + 1; /* Y6 */
     }
     return st;
