@@ -66,6 +66,11 @@ bool pc_model_is_lattice(enum pc_model model)
     return !model_rules[model].tree_log;
 }
 
+bool pc_model_splits_names(enum pc_model model)
+{
+    return model_rules[model].split_names;
+}
+
 bool pc_model_from_name(const char *name, enum pc_model *model)
 {
     for (int i = 0; i < PC_MODELS; i++)

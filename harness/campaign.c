@@ -705,7 +705,7 @@ static void summary_text(struct running *running, const struct canary *canary, i
     print_number(" (exhaustively: ", tally->exact);
     printf(
         ")\nrecoveries judged: %llu (%.0f/s), %llu of them inside a recovery; distinct recovered "
-        "states %llu; refused with a typed error after a lying sync %llu\n",
+        "states %llu; refused with a typed error, where that is legal, %llu\n",
         (unsigned long long)tally->recoveries, spent > 0 ? (double)tally->recoveries / spent : 0.0,
         (unsigned long long)tally->nested, (unsigned long long)tally->states,
         (unsigned long long)tally->refused);

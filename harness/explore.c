@@ -515,6 +515,7 @@ static void pose(struct point *point)
     question->model = session_judge(session, point->k, &question->at, &question->trust);
     question->kill = session_kill(session);
     question->lied = session->lied || session_first_lie(session) < point->k;
+    question->split = pc_model_splits_names(pc_disk_get_config(session->disk)->model);
     question->scan_claims = question->lied || point->explorer->budget.scan_claims;
 }
 

@@ -1,6 +1,7 @@
 /* judge.c: one recovery and all that is asked of it. See judge.h.
  *
- *   J1 open must succeed when every sync was honest; else a typed error is an answer too.
+ *   J1 open must succeed when every sync was honest and a rename is atomic; else a typed error is an
+ *      answer too, but never an older or an empty state.
  *   J2 what is there must be the state of one cut (model.c).
  *   J3 forward scan, backward scan, gets and seeks agree.
  *   J4 the store goes on: a write, a flush, a compaction, its own check, close.
@@ -263,8 +264,8 @@ static bool typed(enum pc_store_status st)
 static bool refusal(struct judge *judge, const struct question *question, const char *what,
                     const struct pc_store_error *error, struct verdict *verdict)
 {
-    if ((question->lied || judge->fault.fired) && typed(error->status)) {
-        judge->refused += question->lied;
+    if ((question->lied || question->split || judge->fault.fired) && typed(error->status)) {
+        judge->refused += question->lied || question->split;
         judge->showed[TROUBLE_BITROT] += judge->fault.fired;
         return true;
     }
@@ -385,7 +386,7 @@ static bool survive(struct judge *judge, const struct question *question, struct
     pc_disk_clear_faults(judge->disk);
     judge->heap.fail_at = 0;
     judge->showed[question->trouble] += st != PC_STORE_OK;
-    if (st != PC_STORE_OK && st != expected)
+    if (st != PC_STORE_OK && st != expected && !(question->split && typed(st)))
         fail(verdict, RULE_OPEN,
              "a failing read or request for memory is reported as something else", error.text);
     if (st == PC_STORE_OK)

@@ -46,6 +46,7 @@ struct question {
     size_t at;        /* position of the crash in the model's time */
     bool kill;        /* the process died; else the power failed */
     bool lied;        /* some sync lied: typed errors are legal answers */
+    bool split;       /* a rename may be half done: the name of the root can be gone; the same */
     size_t trust;     /* promises made later are void: what they covered may have moved since */
     bool scan_claims; /* let the log reader look for claims for real */
     enum trouble trouble;

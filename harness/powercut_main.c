@@ -43,8 +43,8 @@ static int no_store(const char *name)
 
 static bool take_models(const struct options *opts, struct campaign *campaign, const char **bad)
 {
-    static const enum pc_model all[] = {PC_PROCESS_KILL,   PC_PREFIX, PC_POSIX, PC_EXT4_ORDERED,
-                                        PC_EXT4_WRITEBACK, PC_XFS,    PC_BTRFS};
+    static const enum pc_model all[] = {PC_PROCESS_KILL, PC_PREFIX,         PC_POSIX, PC_POSIX_MIN,
+                                        PC_EXT4_ORDERED, PC_EXT4_WRITEBACK, PC_XFS,   PC_BTRFS};
 
     campaign->model_count = 0;
     for (size_t i = 0; i < options_items(opts, "model"); i++) {

@@ -163,13 +163,15 @@ static bool rotted(const struct session *session)
     return session->trouble == TROUBLE_BITROT;
 }
 
-/* The store answers an error instead of a state: legal, if typed, where a sync has lied. */
+/* The store answers an error instead of a state: legal, if typed, where a sync has lied or a rename
+ * may be half done, so that the file that names all others can be missing. */
 static void refusal(struct session *session, enum pc_store_status st, const char *what,
                     const char *detail)
 {
     bool lied = session->lied || session_first_lie(session) != SIZE_MAX || rotted(session);
 
-    if (lied && (st == PC_STORE_CORRUPT || st == PC_STORE_DATA_LOSS))
+    if ((lied || pc_model_splits_names(pc_disk_get_config(session->disk)->model)) &&
+        (st == PC_STORE_CORRUPT || st == PC_STORE_DATA_LOSS))
         session->refused = true;
     else
         violate(session, judge_rule_of(st), what, detail);

@@ -40,6 +40,9 @@ enum pc_model {
 const char *pc_model_name(enum pc_model model); /* "ext4-ordered" */
 bool pc_model_from_name(const char *name, enum pc_model *model);
 bool pc_model_simulated(enum pc_model model);
+/* May a crash leave a rename half done, the old name gone and the new one not there? Then no store
+ * can keep a name that it replaces, and an error that says so is all that can be asked of it. */
+bool pc_model_splits_names(enum pc_model model);
 /* Are the legal sets of a crash point a lattice? Then a complete choice is told by what it keeps or
  * by what it loses, at will. False for btrfs: there it is told by what it loses, for around what is
  * kept there is no least set. */
