@@ -1,7 +1,7 @@
 /* judge.c: one recovery and all that is asked of it. See judge.h.
  *
- *   J1 open must succeed when every sync was honest and a rename is atomic; else a typed error is an
- *      answer too, but never an older or an empty state.
+ *   J1 open must succeed when every sync was honest and a rename is atomic; else a typed error is
+ *      an answer too, but never an older or an empty state.
  *   J2 what is there must be the state of one cut (model.c).
  *   J3 forward scan, backward scan, gets and seeks agree.
  *   J4 the store goes on: a write, a flush, a compaction, its own check, close.
