@@ -5,8 +5,8 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 BIN    := build/release/bin
 
-.PHONY: all build-release build-dev bootstrap test crashtest conformance valgrind mutants demo doctor tidy \
-        fuzz fuzz-cmin format install clean help
+.PHONY: all build-release build-dev bootstrap test crashtest conformance valgrind mutants bench demo doctor \
+        tidy fuzz fuzz-cmin format install clean help
 
 all: build-release
 
@@ -17,6 +17,7 @@ help:
 	@echo "make conformance the simulated disk against the file of persistence models"
 	@echo "make valgrind    a small crash test and the log scenarios under valgrind"
 	@echo "make mutants     plant known mistakes in the engine; each has to be found"
+	@echo "make bench       minivault beside LevelDB, RocksDB, LMDB and SQLite; N=1000000 RUNS=3 ENGINES= WORKLOADS="
 	@echo "make demo        plant a known bug, find it, shrink it, explain it"
 	@echo "make doctor      what is missing on this machine, and the command that mends it"
 	@echo "make fuzz        TARGET=log TIME=60s: libFuzzer on one reader; fuzz-cmin thins its corpus"
@@ -54,6 +55,19 @@ valgrind: build-release
 
 mutants: build-release
 	crashtests/mutants/run
+
+# Peers are optional: whichever of libleveldb-dev librocksdb-dev liblmdb-dev libsqlite3-dev is there.
+# N=100000 RUNS=1 takes about 20 seconds, the default about ten minutes.
+N         ?= 1000000
+RUNS      ?= 3
+ENGINES   ?=
+WORKLOADS ?=
+BENCH_DIR ?= build/bench.db
+bench: build-release
+	@-.ci/bootstrap libleveldb-dev librocksdb-dev liblmdb-dev libsqlite3-dev
+	@cmake --preset release >/dev/null && cmake --build --preset release -j $(JOBS) --target kvbench
+	$(BIN)/kvbench --entries $(N) --runs $(RUNS) --engines "$(ENGINES)" --workloads "$(WORKLOADS)" \
+	  --dir $(BENCH_DIR) --json build/bench.json
 
 demo doctor: build-release
 	$(BIN)/powercut $@
