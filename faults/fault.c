@@ -1,5 +1,6 @@
 /* fault.c: when a fault fires. A rule counts the calls that match its place and fires on the nth of
- * them, once. All rules count every call, so that adding a rule does not move another. */
+ * them: once, at so many, or at all from then on. All rules count every call, so that adding a rule
+ * does not move another. */
 #include "inner.h"
 
 #include <errno.h>
@@ -9,11 +10,11 @@
 #include "base/check.h"
 
 /* Can it happen to this call? A rule that cannot has not fired. */
-static bool takes_effect(enum pc_fault_kind kind, const struct pc_call *call)
+static bool takes_effect(const struct pc_fault *rule, const struct pc_call *call)
 {
     bool write = call->kind == PC_CALL_WRITE;
 
-    switch (kind) {
+    switch (rule->kind) {
     case PC_FAULT_SHORT:
         return (write || call->kind == PC_CALL_READ) && call->length > 1;
     case PC_FAULT_BITROT:
@@ -23,8 +24,23 @@ static bool takes_effect(enum pc_fault_kind kind, const struct pc_call *call)
                      : call->kind == PC_CALL_FSYNC || call->kind == PC_CALL_FDATASYNC ||
                            call->kind == PC_CALL_SYNC || call->kind == PC_CALL_MSYNC;
     default:
-        return true;
+        return rule->call < PC_CALL_KINDS || pc_fault_fits(rule->kind, call->kind);
     }
+}
+
+static bool in_place(const struct pc_fault *rule, const struct pc_call *call)
+{
+    return pc_call_in(rule->call, call->kind) ||
+           (rule->call == PC_ANY_SYNC && call->kind == PC_CALL_WRITE &&
+            call->flags & PC_CALL_DSYNC);
+}
+
+/* Is this matching call, the how-manieth `seen` says, among those that the rule fires at? */
+static bool is_due(const struct pc_fault *rule)
+{
+    uint32_t times = rule->times ? rule->times : 1;
+
+    return rule->nth > 0 && rule->seen >= rule->nth && rule->seen - rule->nth < times;
 }
 
 struct pc_fault *fault_ask(struct pc_disk *disk, const struct pc_call *call)
@@ -39,9 +55,10 @@ struct pc_fault *fault_ask(struct pc_disk *disk, const struct pc_call *call)
     for (uint32_t i = 0; i < disk->fault_count; i++) {
         struct pc_fault *rule = disk->faults[i];
 
-        if (rule->call != call->kind || fnmatch(rule->file, name, 0) != 0)
+        if (!in_place(rule, call) || fnmatch(rule->file, name, 0) != 0)
             continue;
-        if (++rule->seen == rule->nth && fired == NULL && takes_effect(rule->kind, call)) {
+        rule->seen++;
+        if (is_due(rule) && fired == NULL && takes_effect(rule, call)) {
             rule->fired++;
             fired = rule;
         }

@@ -517,6 +517,90 @@ static void lost_sync(void **state)
     }
 }
 
+/* ---- for a while, and for ever ---- */
+
+static void for_a_while(void **state)
+{
+    static const uint32_t times[] = {0, 1, 3, PC_FOREVER};
+
+    for (size_t t = 0; t < 4; t++) {
+        struct pc_disk *disk = new_disk(PC_POSIX);
+        struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_WRITE, "f", 2);
+        uint32_t f = file(disk, "f", ""), g = file(disk, "g", ""), failed = 0;
+
+        fault.times = times[t];
+        pc_disk_add_fault(disk, &fault);
+        for (uint32_t i = 1; i <= 9; i++) {
+            int got = put(disk, f, 0, "aaaa");
+
+            assert_int_equal(put(disk, g, 0, "aaaa"), 4); /* another file counts nothing */
+            assert_true(got == 4 || got == -EIO);
+            failed += got < 0;
+            assert_int_equal(got < 0, i >= 2 && i - 2 < (times[t] ? times[t] : 1));
+        }
+        assert_int_equal(fault.fired, failed);
+        assert_int_equal(fault.seen, 9);
+        pc_disk_free(disk);
+    }
+}
+
+/* A rule that never fires stays so, however long it would last. */
+static void never(void **state)
+{
+    struct pc_disk *disk = new_disk(PC_POSIX);
+    struct pc_fault fault = rule(PC_FAULT_EIO, PC_ANY_CALL, "*", 0);
+    uint32_t f;
+
+    fault.times = PC_FOREVER;
+    pc_disk_add_fault(disk, &fault);
+    f = file(disk, "f", "aaaa");
+    assert_int_equal(disk_sync(disk, f, false), 0);
+    assert_int_equal(fault.seen, 4);
+    assert_int_equal(fault.fired, 0);
+    pc_disk_free(disk);
+}
+
+static void classes(void **state)
+{
+    struct pc_disk *disk = new_disk(PC_POSIX);
+    struct pc_fault lie = rule(PC_FAULT_LOSTSYNC, PC_ANY_SYNC, "*", 2);
+    struct pc_fault names = rule(PC_FAULT_EIO, PC_ANY_NAME, "*", 2);
+    uint32_t f = file(disk, "f", "old1"), g;
+
+    lie.times = names.times = PC_FOREVER;
+    pc_disk_add_fault(disk, &lie);
+    pc_disk_add_fault(disk, &names);
+    put(disk, f, 0, "new2");
+    assert_int_equal(disk_sync(disk, f, true), 0);
+    assert_string_equal(contents(disk, "f"), "new2|");
+    assert_int_equal(disk_write(disk, f, 0, "lost", 4, true), 4); /* O_DSYNC is a sync, too */
+    assert_int_equal(disk_sync(disk, f, false), 0);
+    assert_int_equal(disk_sync_all(disk), 0);
+    assert_int_equal(lie.fired, 3);
+    assert_string_equal(contents(disk, "f"), "lost|new2|");
+    assert_int_equal(disk_create(disk, DISK_ROOT, "g", 1, &g), 0);
+    assert_int_equal(disk_rename(disk, DISK_ROOT, "g", 1, DISK_ROOT, "h", 1), -EIO);
+    assert_int_equal(disk_unlink(disk, DISK_ROOT, "g", 1), -EIO);
+    assert_int_equal(put(disk, f, 0, "next"), 4); /* no name, no sync: nothing happens to it */
+    pc_disk_free(disk);
+}
+
+static void class_names(void **state)
+{
+    enum pc_call_kind kind;
+
+    for (int i = 0; i < PC_CALL_CLASSES_END; i++) {
+        assert_true(pc_call_class_from_name(pc_call_kind_name((enum pc_call_kind)i), &kind));
+        assert_int_equal(kind, i);
+        assert_int_equal(pc_call_kind_from_name(pc_call_kind_name((enum pc_call_kind)i), &kind),
+                         i < PC_CALL_KINDS);
+    }
+    assert_true(pc_fault_fits(PC_FAULT_LOSTSYNC, PC_ANY_SYNC));
+    assert_false(pc_fault_fits(PC_FAULT_LOSTSYNC, PC_ANY_NAME));
+    assert_false(pc_fault_fits(PC_FAULT_BITROT, PC_ANY_WRITE));
+    assert_true(pc_fault_fits(PC_FAULT_SHORT, PC_ANY_CALL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -534,6 +618,10 @@ int main(void)
         cmocka_unit_test(failed_directory_sync),
         cmocka_unit_test(failed_msync),
         cmocka_unit_test(lost_sync),
+        cmocka_unit_test(for_a_while),
+        cmocka_unit_test(never),
+        cmocka_unit_test(classes),
+        cmocka_unit_test(class_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -303,7 +303,7 @@ static void torn_inside(void **state)
 static void what_tears_nothing(void **state)
 {
     struct pc_disk *disk = new_disk(PC_POSIX);
-    struct pc_fault lie = {PC_FAULT_LOSTSYNC, PC_CALL_WRITE, "*", 1, 0, 0};
+    struct pc_fault lie = {.kind = PC_FAULT_LOSTSYNC, .call = PC_CALL_WRITE, .file = "*", .nth = 1};
     uint32_t f = create(disk, DISK_ROOT, "f");
 
     put(disk, f, 0, "aaaabbbb", false);

@@ -35,7 +35,7 @@ const struct model_rules model_rules[PC_MODELS] = {
                   .tree_log = true},
 };
 
-static const char *const call_names[PC_CALL_KINDS] = {
+static const char *const call_names[PC_CALL_CLASSES_END] = {
     [PC_CALL_CREATE] = "create",         [PC_CALL_MKDIR] = "mkdir",
     [PC_CALL_WRITE] = "write",           [PC_CALL_TRUNCATE] = "truncate",
     [PC_CALL_ALLOCATE] = "allocate",     [PC_CALL_LINK] = "link",
@@ -44,6 +44,8 @@ static const char *const call_names[PC_CALL_KINDS] = {
     [PC_CALL_FDATASYNC] = "fdatasync",   [PC_CALL_SYNC] = "sync",
     [PC_CALL_SYNC_RANGE] = "sync_range", [PC_CALL_STORE] = "store",
     [PC_CALL_MSYNC] = "msync",           [PC_CALL_READ] = "read",
+    [PC_ANY_SYNC] = "any-sync",          [PC_ANY_NAME] = "any-name",
+    [PC_ANY_WRITE] = "any-write",        [PC_ANY_CALL] = "any",
 };
 
 static const char *const fault_names[PC_FAULT_KINDS] = {
@@ -91,7 +93,25 @@ static bool find(const char *const *names, int count, const char *name, int *out
     return false;
 }
 
-bool pc_fault_fits(enum pc_fault_kind kind, enum pc_call_kind call)
+bool pc_call_in(enum pc_call_kind place, enum pc_call_kind kind)
+{
+    switch (place) {
+    case PC_ANY_SYNC:
+        return kind == PC_CALL_FSYNC || kind == PC_CALL_FDATASYNC || kind == PC_CALL_SYNC ||
+               kind == PC_CALL_MSYNC;
+    case PC_ANY_NAME:
+        return kind == PC_CALL_CREATE || kind == PC_CALL_MKDIR || kind == PC_CALL_LINK ||
+               kind == PC_CALL_UNLINK || kind == PC_CALL_RMDIR || kind == PC_CALL_RENAME;
+    case PC_ANY_WRITE:
+        return kind == PC_CALL_WRITE || kind == PC_CALL_TRUNCATE || kind == PC_CALL_ALLOCATE;
+    case PC_ANY_CALL:
+        return true;
+    default:
+        return kind == place;
+    }
+}
+
+static bool fits(enum pc_fault_kind kind, enum pc_call_kind call)
 {
     bool sync = call == PC_CALL_FSYNC || call == PC_CALL_FDATASYNC || call == PC_CALL_SYNC;
 
@@ -110,6 +130,14 @@ bool pc_fault_fits(enum pc_fault_kind kind, enum pc_call_kind call)
     }
 }
 
+bool pc_fault_fits(enum pc_fault_kind kind, enum pc_call_kind call)
+{
+    for (int i = 0; i < PC_CALL_KINDS; i++)
+        if (pc_call_in(call, (enum pc_call_kind)i) && fits(kind, (enum pc_call_kind)i))
+            return true;
+    return false;
+}
+
 const char *pc_call_kind_name(enum pc_call_kind kind)
 {
     return call_names[kind];
@@ -120,6 +148,16 @@ bool pc_call_kind_from_name(const char *name, enum pc_call_kind *kind)
     int i;
 
     if (!find(call_names, PC_CALL_KINDS, name, &i))
+        return false;
+    *kind = (enum pc_call_kind)i;
+    return true;
+}
+
+bool pc_call_class_from_name(const char *name, enum pc_call_kind *kind)
+{
+    int i;
+
+    if (!find(call_names, PC_CALL_CLASSES_END, name, &i))
         return false;
     *kind = (enum pc_call_kind)i;
     return true;

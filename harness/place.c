@@ -1,6 +1,7 @@
 /* place.c: see place.h. Reads are not in the log of calls: a fault of a read is aimed by chance. */
 #include "place.h"
 
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +107,52 @@ static bool aim(struct tape *tape, uint32_t anchor, const struct seen_calls *see
     return false;
 }
 
+/* The rule from one of its calls on: at that call and all that are like it. A device that begins to
+ * lie does so to everybody; a full disk is full for all writes. */
+static void widen(const struct seen_calls *seen, struct pc_fault *fault)
+{
+    enum pc_call_kind class = fault->call;
+    uint32_t nth = 0;
+
+    if (fault->call == PC_CALL_READ) {
+        snprintf(fault->file, sizeof fault->file, "*");
+        return;
+    }
+    if (fault->kind == PC_FAULT_LOSTSYNC)
+        class = PC_ANY_SYNC;
+    else if (fault->kind == PC_FAULT_ENOSPC && pc_call_in(PC_ANY_WRITE, fault->call))
+        class = PC_ANY_WRITE;
+    for (uint32_t i = 0; i < seen->count; i++) {
+        const struct seen_call *call = &seen->calls[i];
+
+        nth += pc_call_in(class, call->kind);
+        if (call->kind == fault->call && call->nth == fault->nth &&
+            strcmp(call->name, fault->file) == 0)
+            break;
+    }
+    fault->call = class;
+    fault->nth = nth;
+    snprintf(fault->file, sizeof fault->file, "*");
+}
+
+/* Once, for a while, for ever on this file, or for ever everywhere. A call that is interrupted for
+ * ever never ends, so it is not. A device that lies once often goes on. */
+static void last(struct tape *tape, uint32_t anchor, const struct seen_calls *seen,
+                 struct pc_fault *fault)
+{
+    uint32_t chance = tape_choose(tape, TAPE_FAULTS, anchor + 8, 8);
+    uint32_t once = fault->kind == PC_FAULT_LOSTSYNC ? 3 : 5;
+
+    if (chance < once || fault->kind == PC_FAULT_BITROT)
+        return;
+    fault->times = 2 + tape_choose(tape, TAPE_FAULTS, anchor + 9, 4);
+    if (chance == once || fault->kind == PC_FAULT_EINTR)
+        return;
+    fault->times = PC_FOREVER;
+    if (chance > once + 1)
+        widen(seen, fault);
+}
+
 static bool reads(struct tape *tape, uint32_t anchor, enum pc_fault_kind kind)
 {
     if (kind == PC_FAULT_BITROT)
@@ -138,10 +185,18 @@ void place_faults(struct trace *trace, const struct pc_store *store, struct tape
             aim_read(tape, anchor, fault);
         else if (!aim(tape, anchor, &seen, fault))
             continue;
+        last(tape, anchor, &seen, fault);
         placed++;
     }
     trace_arm(trace, faults, placed);
     free(seen.calls);
+}
+
+/* Does a single fault of this kind also come for ever? Of the others some number of times is no
+ * more than once. */
+static bool also_for_ever(enum pc_fault_kind kind)
+{
+    return kind == PC_FAULT_EIO || kind == PC_FAULT_ENOSPC || kind == PC_FAULT_LOSTSYNC;
 }
 
 bool place_single(const struct trace *trace, const struct pc_store *store, uint32_t kinds,
@@ -154,13 +209,21 @@ bool place_single(const struct trace *trace, const struct pc_store *store, uint3
     for (uint32_t i = 0; i < seen.count && !found; i++)
         for (int kind = 0; kind < PC_FAULT_KINDS && !found; kind++) {
             const struct seen_call *call = &seen.calls[i];
+            uint32_t ways = also_for_ever((enum pc_fault_kind)kind) ? 2 : 1;
 
-            if (!(kinds >> kind & 1) || !pc_fault_fits((enum pc_fault_kind)kind, call->kind) ||
-                index-- > 0)
+            if (!(kinds >> kind & 1) || !pc_fault_fits((enum pc_fault_kind)kind, call->kind))
                 continue;
+            if (index >= ways) {
+                index -= ways;
+                continue;
+            }
             *fault = (struct pc_fault){
                 .kind = (enum pc_fault_kind)kind, .call = call->kind, .nth = call->nth};
             memcpy(fault->file, call->name, sizeof fault->file);
+            if (index == 1) {
+                fault->times = PC_FOREVER;
+                widen(&seen, fault);
+            }
             found = true;
         }
     free(seen.calls);
@@ -173,7 +236,11 @@ static void role_of(const char *name, char *role, size_t room)
 {
     const char *dot = strrchr(name, '.');
 
-    snprintf(role, room, "%.*s", dot ? 15 : (int)strcspn(name, "-0123456789"), dot ? dot : name);
+    if (*name == '*')
+        snprintf(role, room, "*");
+    else
+        snprintf(role, room, "%.*s", dot ? 15 : (int)strcspn(name, "-0123456789"),
+                 dot ? dot : name);
 }
 
 static bool in_role(const struct seen_call *call, const struct aim *aim)
@@ -181,7 +248,12 @@ static bool in_role(const struct seen_call *call, const struct aim *aim)
     char role[16];
 
     role_of(call->name, role, sizeof role);
-    return strcmp(role, aim->role) == 0;
+    return strcmp(aim->role, "*") == 0 || strcmp(role, aim->role) == 0;
+}
+
+static bool counts(const struct pc_fault *fault, const struct seen_call *call)
+{
+    return pc_call_in(fault->call, call->kind) && fnmatch(fault->file, call->name, 0) == 0;
 }
 
 void place_aims(struct trace *trace, const struct pc_store *store, struct aim aims[TRACE_FAULTS])
@@ -194,19 +266,21 @@ void place_aims(struct trace *trace, const struct pc_store *store, struct aim ai
     for (uint32_t f = 0; f < trace->fault_count; f++) {
         const struct pc_fault *fault = &trace->faults[f];
         struct aim *aim = &aims[f];
+        uint32_t nth = 0;
 
         *aim = (struct aim){0};
         role_of(fault->file, aim->role, sizeof aim->role);
         for (uint32_t i = 0; i < seen.count && !aim->known; i++) {
             const struct seen_call *call = &seen.calls[i];
 
-            if (call->kind != fault->call)
+            if (!pc_call_in(fault->call, call->kind))
                 continue;
             if (call->mark != aim->op)
                 aim->ordinal = 0;
             aim->op = (uint32_t)call->mark;
             aim->ordinal += in_role(call, aim);
-            aim->known = strcmp(call->name, fault->file) == 0 && call->nth == fault->nth;
+            nth += counts(fault, call);
+            aim->known = counts(fault, call) && nth == fault->nth;
         }
     }
     free(seen.calls);
@@ -221,18 +295,22 @@ void place_again(struct trace *trace, const struct pc_store *store,
         return;
     rehearse(trace, store, &seen);
     for (uint32_t f = 0; f < trace->fault_count; f++) {
-        struct pc_fault *fault = &trace->faults[f];
-        uint32_t ordinal = 0;
+        struct pc_fault *fault = &trace->faults[f], old = *fault;
+        bool any_file = strcmp(old.file, "*") == 0;
+        uint32_t ordinal = 0, nth = 0;
 
         for (uint32_t i = 0; aims[f].known && i < seen.count; i++) {
             const struct seen_call *call = &seen.calls[i];
 
+            nth += counts(&old, call);
             if (call->mark == 0 || call->mark > trace->op_count ||
-                trace->ops[call->mark - 1].line != aims[f].op || call->kind != fault->call ||
-                !in_role(call, &aims[f]) || ++ordinal != aims[f].ordinal)
+                trace->ops[call->mark - 1].line != aims[f].op ||
+                !pc_call_in(old.call, call->kind) || !in_role(call, &aims[f]) ||
+                ++ordinal != aims[f].ordinal)
                 continue;
-            memcpy(fault->file, call->name, sizeof fault->file);
-            fault->nth = call->nth;
+            if (!any_file)
+                memcpy(fault->file, call->name, sizeof fault->file);
+            fault->nth = any_file ? nth : call->nth;
         }
     }
     free(seen.calls);

@@ -149,40 +149,49 @@ void play_end(struct play *play)
 
 /* ---- a whole trace, explored ---- */
 
-/* A fault mattered when the run without it answers or writes something else. */
-static void weigh_faults(struct explorer *explorer, struct session *session, struct trace *trace,
-                         const struct pc_store *store)
+/* The digest of the run in which this rule counts and never fires. Only the epochs in which rules
+ * are armed count, so it ends with the last of them. */
+static uint64_t digest_without(struct trace *trace, const struct pc_store *store, uint32_t fault)
 {
-    uint64_t results = session->results, disk = pc_disk_hash(session->disk);
     struct finding ignored = {0};
+    uint32_t last = 0;
     struct play play;
-    bool any = false;
+    uint64_t digest;
 
-    for (uint32_t i = 0; i < trace->fault_count; i++)
-        any |= session->faults[i].fired > 0;
-    if (!any || session->epoch > 0)
-        return;
+    for (uint32_t i = 0; i < trace->op_count; i++)
+        if (trace->ops[i].kind == OP_FAULT)
+            last = i;
+    play_init(&play, trace, store, NULL, &ignored);
+    play.session.faults[fault].nth = 0;
+    for (uint32_t i = 0; i < trace->op_count && play_step(&play, i, NULL); i++)
+        if (i > last && trace->ops[i].kind == OP_CRASH)
+            break;
+    play_end(&play);
+    digest = play.session.digest;
+    play_release(&play);
+    return digest;
+}
+
+/* A fault mattered when the run without it answers or writes something else in its epoch. */
+static void weigh_faults(struct explorer *explorer, const struct pc_fault *faults, uint64_t digest,
+                         struct trace *trace, const struct pc_store *store)
+{
     for (uint32_t i = 0; i < trace->fault_count; i++) {
-        if (session->faults[i].fired == 0)
+        if (faults[i].fired == 0)
             continue;
-        explorer->tally.faults_fired[trace->faults[i].kind]++;
-        play_init(&play, trace, store, NULL, &ignored);
-        play.session.faults[i].nth = 0; /* counts, and never fires */
-        for (uint32_t s = 0; s < trace->op_count && play_step(&play, s, NULL); s++)
-            ;
-        play_end(&play);
-        if (play.session.results != results || pc_disk_hash(play.session.disk) != disk)
-            explorer->tally.faults_mattered[trace->faults[i].kind]++;
-        play_release(&play);
-        ignored = (struct finding){0};
+        explorer->tally.faults_fired[faults[i].kind]++;
+        explorer->tally.faults_mattered[faults[i].kind] +=
+            digest_without(trace, store, i) != digest;
     }
 }
 
 void explore_trace(struct explorer *explorer, struct trace *trace, const struct pc_store *store,
                    struct finding *finding)
 {
+    struct pc_fault faults[TRACE_FAULTS];
     struct play play;
     bool whole = true;
+    uint64_t digest;
 
     *finding = (struct finding){0};
     explorer->spent = 0;
@@ -193,7 +202,9 @@ void explore_trace(struct explorer *explorer, struct trace *trace, const struct 
         whole = play_step(&play, i, NULL);
     if (whole)
         play_end(&play);
-    if (whole && !finding->found)
-        weigh_faults(explorer, &play.session, trace, store);
+    memcpy(faults, play.session.faults, sizeof faults);
+    digest = play.session.digest;
     play_release(&play);
+    if (!finding->found)
+        weigh_faults(explorer, faults, digest, trace, store);
 }

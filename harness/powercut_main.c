@@ -487,8 +487,9 @@ static int list_command(const struct options *opts)
         for (int i = 0; i < PC_FAULT_KINDS; i++)
             printf("fault %s\n", pc_fault_kind_name((enum pc_fault_kind)i));
     if (all || strcmp(what, "calls") == 0)
-        for (int i = 0; i < PC_CALL_KINDS; i++)
-            printf("call %s\n", pc_call_kind_name((enum pc_call_kind)i));
+        for (int i = 0; i < PC_CALL_CLASSES_END; i++)
+            printf("call %s%s\n", pc_call_kind_name((enum pc_call_kind)i),
+                   i < PC_CALL_KINDS ? "" : " (faults only)");
     if (all || strcmp(what, "steps") == 0)
         for (int i = 0; i < OP_KINDS; i++)
             printf("step %s\n", trace_step_name((enum op_kind)i));

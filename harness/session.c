@@ -177,6 +177,19 @@ static void refusal(struct session *session, enum pc_store_status st, const char
         violate(session, judge_rule_of(st), what, detail);
 }
 
+/* A store that cannot go on for a fault that lasts: the fault ends, and it has to (G10). False: no
+ * such fault is there. */
+static bool lift(struct session *session)
+{
+    bool lasting = false;
+
+    for (uint32_t i = 0; i < session->trace->fault_count; i++)
+        lasting |= session->faults[i].fired && pc_fault_lasts(&session->faults[i]);
+    if (lasting)
+        pc_disk_clear_faults(session->disk);
+    return lasting;
+}
+
 /* Opens, again when a fault was in the way; then everything acknowledged must be there. */
 static void open_live(struct session *session)
 {
@@ -184,6 +197,10 @@ static void open_live(struct session *session)
     enum pc_store_status st = open_db(session, &error);
 
     for (int tries = 0; st && faulty(session) && tries < 3; tries++) {
+        pc_close_all();
+        st = open_db(session, &error);
+    }
+    if (st && lift(session)) {
         pc_close_all();
         st = open_db(session, &error);
     }
@@ -200,6 +217,8 @@ static void open_live(struct session *session)
     }
     st = judge_scan(session->store, session->db, NULL, &session->seen, &error);
     if (st && faulty(session)) /* a read that failed once succeeds the next time */
+        st = judge_scan(session->store, session->db, NULL, &session->seen, &error);
+    if (st && lift(session))
         st = judge_scan(session->store, session->db, NULL, &session->seen, &error);
     if (st) {
         refusal(session, st, "the store opens and cannot be read", error.text);
@@ -489,6 +508,7 @@ void session_apply(struct session *session, uint32_t index, FILE *out)
     switch (op->kind) {
     case OP_FAULT:
         pc_disk_add_fault(session->disk, &session->faults[op->slot]);
+        session->armed = true;
         break;
     case OP_OPEN:
         ensure_open(session);
@@ -513,6 +533,10 @@ void session_end_epoch(struct session *session)
 {
     session->op = session->trace->op_count;
     close_db(session);
+    if (session->armed)
+        session->digest =
+            rng_mix(session->digest ^ session->results ^ rng_mix(pc_disk_hash(session->disk)));
+    session->armed = false;
     pc_disk_settle(session->disk);
     pc_image_free(session->image);
     session->image = NULL;

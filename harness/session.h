@@ -43,6 +43,8 @@ struct session {
     uint64_t fail_request; /* of memory, in the next open */
     struct pc_fault trouble_fault;
     uint64_t results;            /* a hash of every answer of the store */
+    uint64_t digest;             /* of the answers and the calls, when an epoch with rules ended */
+    bool armed;                  /* a rule was armed in this epoch */
     struct pc_store_error error; /* of the newest operation, when it answered one */
     uint32_t epoch, op;
     bool lied;          /* a sync lied before a crash: typed errors are legal from then on */

@@ -9,6 +9,8 @@
 
 #include "base/check.h"
 
+#include "fault_text.h"
+
 /* ---- building ---- */
 
 void trace_init(struct trace *trace)
@@ -173,12 +175,6 @@ static void print_crash(FILE *out, const struct crash *crash)
         fprintf(out, " fill=%s", fill_names[crash->fill]);
 }
 
-static void print_fault(FILE *out, const struct pc_fault *fault)
-{
-    fprintf(out, " %s op=%s file=%s nth=%u", pc_fault_kind_name(fault->kind),
-            pc_call_kind_name(fault->call), fault->file, (unsigned)fault->nth);
-}
-
 static void print_key(FILE *out, const struct trace *trace, uint16_t key)
 {
     if (key == TRACE_NO_KEY)
@@ -206,7 +202,7 @@ void trace_print_op(FILE *out, const struct trace *trace, const struct op *op)
         fprintf(out, " s%u", (unsigned)op->slot);
         break;
     case OP_FAULT:
-        print_fault(out, &trace->faults[op->slot]);
+        fault_print(out, &trace->faults[op->slot]);
         break;
     case OP_CRASH:
         print_crash(out, &op->crash);
@@ -400,33 +396,14 @@ static bool parse_file(struct parse *parse, char *file, size_t room)
 
 static bool parse_fault(struct parse *parse, struct op *op)
 {
-    struct pc_fault fault = {.call = PC_CALL_WRITE, .file = "*", .nth = 1};
-    char word[48];
-    uint64_t n;
+    const char *what;
 
     if (parse->trace->fault_count == TRACE_FAULTS)
         return wrong(parse, "too many faults");
-    if (!next_word(parse, word, sizeof word) || !pc_fault_kind_from_name(word, &fault.kind))
-        return wrong(parse, "a kind of fault is expected (powercut list faults)");
-    for (;;) {
-        if (accept(parse, "op=")) {
-            if (!next_word(parse, word, sizeof word) || !pc_call_kind_from_name(word, &fault.call))
-                return wrong(parse, "a call is expected (powercut list calls)");
-        } else if (accept(parse, "file=")) {
-            if (!parse_file(parse, fault.file, sizeof fault.file))
-                return false;
-        } else if (accept(parse, "nth=")) {
-            if (!number(parse, UINT32_MAX, &n))
-                return false;
-            fault.nth = (uint32_t)n;
-        } else {
-            break;
-        }
-    }
-    if (!pc_fault_fits(fault.kind, fault.call))
-        return wrong(parse, "this kind of fault cannot happen to that call");
-    op->slot = parse->trace->fault_count;
-    parse->trace->faults[parse->trace->fault_count++] = fault;
+    what = fault_parse(&parse->at, &parse->trace->faults[parse->trace->fault_count]);
+    if (what)
+        return wrong(parse, what);
+    op->slot = parse->trace->fault_count++;
     return true;
 }
 

@@ -49,6 +49,7 @@ static bool same_crash(const struct crash *x, const struct crash *y)
 static bool same_fault(const struct pc_fault *x, const struct pc_fault *y)
 {
     return x->kind == y->kind && x->call == y->call && x->nth == y->nth &&
+           pc_fault_lasts(x) == pc_fault_lasts(y) && (!pc_fault_lasts(x) || x->times == y->times) &&
            strcmp(x->file, y->file) == 0;
 }
 
@@ -274,10 +275,11 @@ static void add_random_fault(struct trace *trace, struct rng *rng, struct op *op
 
     op->slot = trace->fault_count++;
     *fault = (struct pc_fault){.kind = (enum pc_fault_kind)rng_below(rng, PC_FAULT_KINDS),
-                               .call = (enum pc_call_kind)rng_below(rng, PC_CALL_KINDS),
-                               .nth = (uint32_t)rng_next(rng)};
+                               .call = (enum pc_call_kind)rng_below(rng, PC_CALL_CLASSES_END),
+                               .nth = (uint32_t)rng_next(rng),
+                               .times = (uint32_t[]){0, 1, 7, PC_FOREVER}[rng_below(rng, 4)]};
     while (!pc_fault_fits(fault->kind, fault->call))
-        fault->call = (enum pc_call_kind)rng_below(rng, PC_CALL_KINDS);
+        fault->call = (enum pc_call_kind)rng_below(rng, PC_CALL_CLASSES_END);
     name_place(fault->file, sizeof fault->file, rng, false);
 }
 
@@ -403,6 +405,9 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         {"fault eio op=fly", "a call is expected", "\"\""},
         {"fault short op=rename", "this kind of fault cannot happen to that call", "\"\""},
         {"fault eio nth=", "a number is expected", "\"\""},
+        {"fault eio times=ever", "a number is expected, or forever", "\"\""},
+        {"fault eio op=any-name kind=3", "op=, file=, nth= or times= is expected", "\"\""},
+        {"fault lostsync op=any-name", "this kind of fault cannot happen to that call", "\"\""},
         {"fault eio file= nth=3", "a file is expected", "\" nth=3\""},
         {"fault eio file=", "a file is expected", "\"\""},
         {"crash before=fly", "a call is expected", "\"\""},

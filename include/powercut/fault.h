@@ -25,11 +25,20 @@ enum pc_call_kind {
     PC_CALL_STORE,
     PC_CALL_MSYNC,
     PC_CALL_READ, /* only rules name it: a read is no call of the log */
-    PC_CALL_KINDS
+    PC_CALL_KINDS,
+    /* Classes, which only rules name. */
+    PC_ANY_SYNC = PC_CALL_KINDS, /* fsync, fdatasync, sync, msync, a write through O_DSYNC */
+    PC_ANY_NAME,                 /* create, mkdir, link, unlink, rmdir, rename */
+    PC_ANY_WRITE,                /* write, truncate, allocate */
+    PC_ANY_CALL,                 /* all of these */
+    PC_CALL_CLASSES_END
 };
 
-const char *pc_call_kind_name(enum pc_call_kind kind); /* "fdatasync" */
-bool pc_call_kind_from_name(const char *name, enum pc_call_kind *kind);
+const char *pc_call_kind_name(enum pc_call_kind kind); /* "fdatasync"; a class: "any-sync" */
+bool pc_call_kind_from_name(const char *name, enum pc_call_kind *kind);  /* no classes */
+bool pc_call_class_from_name(const char *name, enum pc_call_kind *kind); /* these, too */
+/* Is a call of this kind in the class (or of the kind) `place`? */
+bool pc_call_in(enum pc_call_kind place, enum pc_call_kind kind);
 
 enum pc_fault_kind {
     PC_FAULT_EIO,      /* write: -1/EIO, nothing written. sync: -1/EIO, the dirty pages are dropped
@@ -46,16 +55,26 @@ enum pc_fault_kind {
 const char *pc_fault_kind_name(enum pc_fault_kind kind); /* "lostsync" */
 bool pc_fault_kind_from_name(const char *name, enum pc_fault_kind *kind);
 
-/* Can a call fail so? A short transfer or an interruption needs a write, a lost sync a sync. */
+/* Can a call fail so? A short transfer or an interruption needs a write, a lost sync a sync. Of a
+ * class: can some call of it? */
 bool pc_fault_fits(enum pc_fault_kind kind, enum pc_call_kind call);
 
 struct pc_fault {
     enum pc_fault_kind kind;
-    enum pc_call_kind call; /* which calls; fsync and fdatasync are told apart */
+    enum pc_call_kind call; /* which calls; fsync and fdatasync are told apart; or a class */
     char file[32];          /* shell pattern over the last path component; "*": any */
-    uint32_t nth;           /* 1: the first matching call of the epoch; fires once */
+    uint32_t nth;           /* 1: the first matching call of the epoch; 0: counts, never fires */
+    uint32_t times;         /* so many matching calls, from the nth on; 0: one; PC_FOREVER */
     uint32_t seen;          /* matching calls so far; set to 0 by the caller */
     uint32_t fired;         /* set to 0 by the caller */
 };
+
+#define PC_FOREVER UINT32_MAX
+
+/* Does the rule fire at more than one call? */
+static inline bool pc_fault_lasts(const struct pc_fault *fault)
+{
+    return fault->times > 1;
+}
 
 #endif

@@ -1,0 +1,94 @@
+/* fault_text.c: see fault_text.h. The language is described in crashtests/README.md. */
+#include "fault_text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void fault_print(FILE *out, const struct pc_fault *fault)
+{
+    fprintf(out, " %s op=%s file=%s nth=%u", pc_fault_kind_name(fault->kind),
+            pc_call_kind_name(fault->call), fault->file, (unsigned)fault->nth);
+    if (fault->times == PC_FOREVER)
+        fputs(" times=forever", out);
+    else if (pc_fault_lasts(fault))
+        fprintf(out, " times=%u", (unsigned)fault->times);
+}
+
+/* The next word: what stands before "=" in `name` (empty without one), and the rest in `value`. */
+static bool next_word(const char **text, char *name, char *value, size_t room)
+{
+    size_t len, n = 0;
+    const char *equals;
+
+    *text += strspn(*text, " \t");
+    len = strcspn(*text, " \t");
+    equals = memchr(*text, '=', len);
+    if (equals)
+        n = (size_t)(equals - *text) + 1;
+    if (len == 0 || n > room || len - n >= room)
+        return false;
+    snprintf(name, room, "%.*s", n ? (int)n - 1 : 0, *text);
+    snprintf(value, room, "%.*s", (int)(len - n), *text + n);
+    return true;
+}
+
+static bool number(const char *word, uint32_t *out)
+{
+    char *end;
+    unsigned long long n;
+
+    errno = 0;
+    n = strtoull(word, &end, 10);
+    if (!isdigit((unsigned char)*word) || *end || errno || n > UINT32_MAX)
+        return false;
+    *out = (uint32_t)n;
+    return true;
+}
+
+static const char *set(struct pc_fault *fault, const char *name, const char *value)
+{
+    if (strcmp(name, "op") == 0)
+        return pc_call_class_from_name(value, &fault->call)
+                   ? NULL
+                   : "a call is expected (powercut list calls)";
+    if (strcmp(name, "nth") == 0)
+        return number(value, &fault->nth) ? NULL : "a number is expected";
+    if (strcmp(name, "times") == 0) {
+        if (strcmp(value, "forever") == 0)
+            fault->times = PC_FOREVER;
+        else if (!number(value, &fault->times))
+            return "a number is expected, or forever";
+        return NULL;
+    }
+    if (strcmp(name, "file") != 0)
+        return "op=, file=, nth= or times= is expected";
+    if (*value == '\0' || strlen(value) >= sizeof fault->file)
+        return "a file is expected";
+    memcpy(fault->file, value, strlen(value) + 1);
+    return NULL;
+}
+
+const char *fault_parse(const char **text, struct pc_fault *fault)
+{
+    char name[64], value[64];
+    const char *wrong;
+
+    *fault = (struct pc_fault){.call = PC_CALL_WRITE, .file = "*", .nth = 1};
+    if (!next_word(text, name, value, sizeof value) || *name ||
+        !pc_fault_kind_from_name(value, &fault->kind)) {
+        *text += strcspn(*text, " \t");
+        return "a kind of fault is expected (powercut list faults)";
+    }
+    *text += strcspn(*text, " \t");
+    while (next_word(text, name, value, sizeof value)) {
+        wrong = set(fault, name, value);
+        *text += strcspn(*text, " \t");
+        if (wrong)
+            return wrong;
+    }
+    if (!pc_fault_fits(fault->kind, fault->call))
+        return "this kind of fault cannot happen to that call";
+    return NULL;
+}
