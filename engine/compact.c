@@ -13,6 +13,8 @@
  * C3  Outputs are never split between two versions of one user key (V2).
  * C4  A delete is dropped only if no older version can be below: none kept in this compaction, and
  *     no table of any deeper level covers the key (K20, K24).
+ *     A value that has expired is as good as a delete, and no better: it becomes one, and goes
+ *     under the same condition (K46).
  * C5  A failure of an input ends the compaction and nothing is dropped (K27).
  * C6  Inputs are removed from the version by one durable edit together with the outputs that
  *     replace them (K12); their files go when no reader holds them (L1). */
@@ -36,6 +38,7 @@ struct compaction {
     uint64_t last_stratum;
     bool has_last;
     unsigned turns;
+    uint64_t now; /* of the beginning */
 };
 
 static uint64_t level_target(const struct vault *v, unsigned level)
@@ -239,7 +242,8 @@ static enum vault_status finish_output(struct compaction *c)
     return st;
 }
 
-static enum vault_status write_entry(struct compaction *c, const struct cursor *in, bool new_key)
+static enum vault_status write_entry(struct compaction *c, struct bytes key, uint64_t tag,
+                                     struct bytes value, bool new_key)
 {
     struct sst_options options = core_sst_options(c->v);
     enum vault_status st = VAULT_OK;
@@ -251,7 +255,7 @@ static enum vault_status write_entry(struct compaction *c, const struct cursor *
         c->building = true;
         st = sst_begin(&c->v->env, &c->out, c->out_number, &options);
     }
-    return st ? st : sst_add(&c->out, in->key, in->tag, in->value);
+    return st ? st : sst_add(&c->out, key, tag, value);
 }
 
 /* Decides about one entry of the merged input, which comes newest first within a key. */
@@ -259,6 +263,8 @@ static enum vault_status handle_entry(struct compaction *c, const struct cursor 
 {
     uint64_t stratum = stratum_of(c, tag_seq(in->tag));
     bool new_key = !c->has_last || !bytes_equal(in->key, buffer_bytes(&c->last_key));
+    uint64_t tag = in->tag;
+    struct bytes value = in->value;
     enum vault_status st = VAULT_OK;
 
     if (new_key) {
@@ -271,11 +277,18 @@ static enum vault_status handle_entry(struct compaction *c, const struct cursor 
     if (st)
         return st;
     c->last_stratum = stratum;
-    if (!(in->tag & CURSOR_PUT) && stratum == 0 && !held_deeper(c, in->key)) {
+    if (tag & CURSOR_PUT && !cursor_live(tag, c->now, &value)) {
+        reached(compaction_met_expired);
+        tag = tag_of(tag_seq(tag), FORMAT_OP_DELETE);
+        value = bytes_of(NULL, 0);
+    } else {
+        value = in->value; /* with its time */
+    }
+    if (!(tag & CURSOR_PUT) && stratum == 0 && !held_deeper(c, in->key)) {
         reached(compaction_dropped_tombstone); /* C4 */
         return VAULT_OK;
     }
-    return write_entry(c, in, new_key);
+    return write_entry(c, in->key, tag, value, new_key);
 }
 
 static enum vault_status open_inputs(struct compaction *c, struct cursor **out)
@@ -422,6 +435,7 @@ static enum vault_status run(struct compaction *c)
             table_unref(&v->tables, t);
         return st ? st : commit(c);
     }
+    c->now = vault_now(v);
     st = list_snapshots(c);
     if (!st)
         st = merge_inputs(c);

@@ -73,6 +73,12 @@ struct core_view {
 void core_view_get(struct vault *v, const struct vault_snapshot *snapshot, struct core_view *view);
 void core_view_put(struct vault *v, struct core_view *view);
 
+/* May the entry be shown now? Takes the time off the front of a value that expires. */
+static inline bool core_live(struct vault *v, uint64_t tag, struct bytes *value)
+{
+    return cursor_live(tag, tag & CURSOR_EXPIRES ? vault_now(v) : 0, value);
+}
+
 /* Keeps the first failure, wakes who waits, and answers it. Not under `lock`. */
 enum vault_status core_fail(struct vault *v, enum vault_status st);
 enum vault_status core_failed(struct vault *v);

@@ -23,8 +23,10 @@
 #define FORMAT_CURRENT_SIZE  32u
 
 /* Operations of a log record. */
-#define FORMAT_OP_DELETE 0u
-#define FORMAT_OP_PUT    1u
+#define FORMAT_OP_DELETE    0u
+#define FORMAT_OP_PUT       1u
+#define FORMAT_OP_PUT_UNTIL 3u /* the value begins with the time at which it expires */
+#define FORMAT_EXPIRY       8u /* bytes of that time */
 
 /* Fields of a manifest edit. */
 #define FORMAT_EDIT_NEXT_FILE 1u
@@ -40,10 +42,10 @@
 #define FORMAT_BLOCK_TRAILER 5u /* type, checksum */
 #define FORMAT_BLOCK_RAW     0u
 
-/* Sequence numbers fit in 62 bits: a tag is seq * 2 + kind. */
 /* File numbers stay well below the 18 digits that a name may have. A larger one is not ours. */
 #define FORMAT_FILE_MAX ((uint64_t)1 << 56)
-#define FORMAT_SEQ_MAX  (((uint64_t)1 << 62) - 1)
+/* Sequence numbers fit in 62 bits: a tag is seq * 4 + kind. */
+#define FORMAT_SEQ_MAX (((uint64_t)1 << 62) - 1)
 
 enum format_file {
     FORMAT_OTHER = 0, /* not ours */

@@ -2,7 +2,8 @@
  *
  * It walks a merge of memtables and levels, in which every version of every key appears, newest
  * first, and hides: versions newer than its sequence number, versions behind the newest visible
- * one, and keys whose newest visible version is a delete.
+ * one, and keys whose newest visible version is a delete or has expired (K47). The time is that of
+ * the iterator's creation.
  *
  * I1  Forward, the inner cursor stands on the entry shown; key and value are its views.
  * I2  Backward, a key's newest visible version is known only after passing all of them, so the
@@ -15,6 +16,7 @@ struct vault_iter {
     struct vault *v;
     struct core_view view;
     struct cursor *inner;
+    uint64_t now;
     bool valid, forward;
     enum vault_status status;
     struct buffer key, value; /* I2; forward: `key` is the one to pass */
@@ -46,6 +48,7 @@ static bool keep(struct vault_iter *it, struct buffer *to, struct bytes bytes)
 static void find_forward(struct vault_iter *it, bool pass)
 {
     struct cursor *c = it->inner;
+    struct bytes value;
 
     it->forward = true;
     it->valid = false;
@@ -54,11 +57,12 @@ static void find_forward(struct vault_iter *it, bool pass)
             continue;
         if (pass && bytes_equal(c->key, buffer_bytes(&it->key)))
             continue;
-        if (c->tag & CURSOR_PUT) {
+        value = c->value;
+        if (cursor_live(c->tag, it->now, &value)) {
             it->valid = true;
             break;
         }
-        pass = true; /* deleted: hide what is older */
+        pass = true; /* deleted or expired: hide what is older */
         if (!keep(it, &it->key, c->key))
             return;
     }
@@ -70,6 +74,7 @@ static void find_forward(struct vault_iter *it, bool pass)
 static void find_backward(struct vault_iter *it)
 {
     struct cursor *c = it->inner;
+    struct bytes value;
     bool found = false;
 
     it->forward = false;
@@ -81,8 +86,9 @@ static void find_backward(struct vault_iter *it)
         for (; c->valid && bytes_equal(c->key, buffer_bytes(&it->key)); c->ops->prev(c)) {
             if (tag_seq(c->tag) > it->view.seq)
                 continue;
-            found = (c->tag & CURSOR_PUT) != 0;
-            if (found && !keep(it, &it->value, c->value))
+            value = c->value;
+            found = cursor_live(c->tag, it->now, &value);
+            if (found && !keep(it, &it->value, value))
                 return;
         }
     }
@@ -126,7 +132,7 @@ enum vault_status vault_iter_new(struct vault *v, const struct vault_snapshot *s
     it = alloc_get(&v->env, sizeof *it);
     if (!it)
         return env_fail(&v->env, VAULT_NO_MEMORY, "", 0, 0, "iterator");
-    *it = (struct vault_iter){.v = v};
+    *it = (struct vault_iter){.v = v, .now = vault_now(v)};
     core_view_get(v, snapshot, &it->view);
     max = 2 + it->view.version->levels[0].count + VAULT_LEVELS;
     children = alloc_get(&v->env, max * sizeof(struct cursor *));
@@ -261,6 +267,8 @@ const void *vault_iter_value(const struct vault_iter *it, size_t *len)
     struct bytes value = it->forward ? it->inner->value : buffer_bytes(&it->value);
 
     must(it->valid);
+    if (it->forward)
+        (void)cursor_live(it->inner->tag, it->now, &value);
     *len = value.len;
     return value.data ? (const void *)value.data : "";
 }

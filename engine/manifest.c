@@ -397,6 +397,9 @@ static enum vault_status read_edits(struct manifest *m, struct record_reader *r,
         t = taker_of(record.payload);
         if (record.kind == FORMAT_RECORD_DATA)
             st = take_edit(m, &t, v);
+        else if (record.kind != FORMAT_RECORD_CLAIM)
+            st = env_fail(m->env, VAULT_UNSUPPORTED, r->file.name, record.offset, 0,
+                          "unknown kind of record");
         if (!st && t.bad)
             st = VAULT_CORRUPT;
         if (st == VAULT_CORRUPT)

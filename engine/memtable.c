@@ -137,10 +137,9 @@ static struct node *find(const struct memtable *m, struct bytes key, uint64_t ta
     return next;
 }
 
-void memtable_add(struct memtable *m, uint64_t seq, bool put, struct bytes key, struct bytes value)
+void memtable_add(struct memtable *m, uint64_t tag, struct bytes key, struct bytes value)
 {
     struct node **before[HEIGHT_MAX];
-    uint64_t tag = seq << 1 | (put ? CURSOR_PUT : 0);
     uint32_t height = 1;
     struct node *n = (struct node *)m->free_at;
     size_t size = 0;
@@ -150,7 +149,7 @@ void memtable_add(struct memtable *m, uint64_t seq, bool put, struct bytes key, 
     size = sizeof *n + height * sizeof n->next[0] + key.len + value.len;
     size = (size + 7) & ~(size_t)7;
     must(size <= m->free_len); /* T1 */
-    must(seq > m->last_seq);
+    must(tag_seq(tag) > m->last_seq);
     m->free_at += size;
     m->free_len -= size;
     n->tag = tag;
@@ -172,17 +171,17 @@ void memtable_add(struct memtable *m, uint64_t seq, bool put, struct bytes key, 
         atomic_set(&m->height, height);
     m->size += size;
     m->count++;
-    m->last_seq = seq;
+    m->last_seq = tag_seq(tag);
 }
 
-bool memtable_get(const struct memtable *m, struct bytes key, uint64_t seq, bool *put,
+bool memtable_get(const struct memtable *m, struct bytes key, uint64_t seq, uint64_t *tag,
                   struct bytes *value)
 {
     const struct node *n = find(m, key, tag_at(seq), NULL);
 
     if (!n || !bytes_equal(node_key(n), key))
         return false;
-    *put = (n->tag & CURSOR_PUT) != 0;
+    *tag = n->tag;
     *value = node_value(n);
     return true;
 }

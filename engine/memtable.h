@@ -17,11 +17,11 @@ void memtable_unref(struct env *env, struct memtable *m); /* NULL is accepted */
 MUST_USE enum vault_status memtable_reserve(struct env *env, struct memtable *m, size_t count,
                                             size_t bytes);
 /* Copies one operation in; reserved before. Each sequence number once. */
-void memtable_add(struct memtable *m, uint64_t seq, bool put, struct bytes key, struct bytes value);
+void memtable_add(struct memtable *m, uint64_t tag, struct bytes key, struct bytes value);
 
-/* The newest entry of `key` at `seq`. false: none. A delete is found too: *put is false. The view
- * is good while a reference is held. */
-bool memtable_get(const struct memtable *m, struct bytes key, uint64_t seq, bool *put,
+/* The newest entry of `key` at `seq`. false: none. A delete is found too: *tag tells. The view is
+ * good while a reference is held. */
+bool memtable_get(const struct memtable *m, struct bytes key, uint64_t seq, uint64_t *tag,
                   struct bytes *value);
 
 size_t memtable_size(const struct memtable *m);  /* bytes held */

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "os.h"
 
@@ -297,4 +298,12 @@ void os_unlock(struct env *env, struct os_file *file)
     if (file->fd >= 0)
         (void)close(file->fd); /* Nothing was written; the lock goes with it. */
     file->fd = -1;
+}
+
+uint64_t os_clock(void)
+{
+    struct timespec now = {0, 0};
+
+    (void)clock_gettime(CLOCK_REALTIME, &now); /* Cannot fail for this clock. */
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }

@@ -51,6 +51,9 @@ void os_release_dir(struct env *env);
 MUST_USE enum vault_status os_list(struct env *env, void *ctx,
                                    enum vault_status (*each)(void *ctx, const char *name));
 
+/* Milliseconds since 1970. */
+uint64_t os_clock(void);
+
 /* VAULT_BUSY: somebody holds it, in this process or another. VAULT_NOT_FOUND: no directory. Holds
  * until os_unlock. */
 MUST_USE enum vault_status os_lock(struct env *env, const char *name, struct os_file *file);

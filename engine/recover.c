@@ -47,11 +47,14 @@ static enum vault_status apply_record(struct recovery *r, const struct record_re
     struct taker ops = taker_of(record->payload);
     struct bytes key;
     struct bytes value;
-    bool put = false;
+    unsigned kind = 0;
     enum vault_status st = VAULT_OK;
 
-    if (record->kind != FORMAT_RECORD_DATA)
+    if (record->kind == FORMAT_RECORD_CLAIM)
         return VAULT_OK;
+    if (record->kind != FORMAT_RECORD_DATA)
+        return env_fail(env, VAULT_UNSUPPORTED, reader->file.name, record->offset, 0,
+                        "unknown kind of record");
     if (record->seq > r->last_seq + 1)
         return lost(r, reader->file.name, record->offset, "sequence numbers are missing"); /* Y3 */
     if (record->seq <= r->last_seq || record->count == 0 ||
@@ -61,10 +64,10 @@ static enum vault_status apply_record(struct recovery *r, const struct record_re
     if (st)
         return st;
     for (uint32_t i = 0; i < record->count; i++) {
-        bool good = ops_take(&ops, &put, &key, &value);
+        bool good = ops_take(&ops, &kind, &key, &value);
 
         must(good); /* ops_valid has seen them all (W4) */
-        memtable_add(r->mem, record->seq + i, put, key, value);
+        memtable_add(r->mem, tag_of(record->seq + i, kind), key, value);
     }
     r->last_seq = record->seq + record->count - 1;
     return VAULT_OK;

@@ -337,7 +337,7 @@ static struct bytes block_contents(const struct cache_block *block)
     return bytes_of(block->data, block->len - FORMAT_BLOCK_TRAILER);
 }
 
-enum vault_status sst_get(struct sst *t, struct bytes key, uint64_t seq, bool *found, bool *put,
+enum vault_status sst_get(struct sst *t, struct bytes key, uint64_t seq, bool *found, uint64_t *tag,
                           struct bytes *value, struct cache_block **out)
 {
     struct block_cursor at;
@@ -362,7 +362,7 @@ enum vault_status sst_get(struct sst *t, struct bytes key, uint64_t seq, bool *f
     if (st || !at.c.valid || !bytes_equal(at.c.key, key))
         goto done;
     *found = true;
-    *put = (at.c.tag & CURSOR_PUT) != 0;
+    *tag = at.c.tag;
     *value = at.c.value; /* into the block, not into the cursor */
     *out = block;
     block = NULL;

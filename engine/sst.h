@@ -56,10 +56,10 @@ MUST_USE enum vault_status sst_open(struct env *env, struct cache *cache, uint64
                                     uint64_t size, struct sst *t);
 void sst_close(struct sst *t);
 
-/* The newest entry of `key` at `seq`. On `found`, *put says whether it is a value or a delete, and
- * `block` holds the bytes of `value`: cache_put it. */
+/* The newest entry of `key` at `seq`. On `found`, `block` holds the bytes of `value`: cache_put
+ * it. */
 MUST_USE enum vault_status sst_get(struct sst *t, struct bytes key, uint64_t seq, bool *found,
-                                   bool *put, struct bytes *value, struct cache_block **block);
+                                   uint64_t *tag, struct bytes *value, struct cache_block **block);
 
 /* `t` is borrowed until the cursor is freed. */
 MUST_USE enum vault_status sst_cursor(struct sst *t, struct cursor **out);

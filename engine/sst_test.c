@@ -68,13 +68,13 @@ static void tables(void **state)
         for (unsigned i = 0; i < 2 * count + 1; i++)
             for (uint64_t seq = 5; seq < 40; seq += 10) {
                 bool found = false;
-                bool put = false;
+                uint64_t tag = 0;
                 struct bytes value;
                 struct cache_block *block = NULL;
 
                 assert_int_equal(
                     sst_get(&t, bytes_of(key, (size_t)snprintf(key, sizeof key, "%06u", i)), seq,
-                            &found, &put, &value, &block),
+                            &found, &tag, &value, &block),
                     VAULT_OK);
                 assert_int_equal(found, i % 2 == 0 && i < 2 * count && seq >= 10);
                 if (found)

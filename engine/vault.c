@@ -244,6 +244,10 @@ static enum vault_status make_room(struct vault *v, size_t count, size_t bytes)
     struct record_origin origin;
     enum vault_status st = core_failed(v);
 
+    /* Recovery would refuse what is numbered beyond; only a forged manifest leads here. */
+    if (!st && count >= FORMAT_SEQ_MAX - v->last_seq)
+        return env_fail(&v->env, VAULT_UNSUPPORTED, "", 0, 0, "sequence numbers are used up");
+
     if (!st && memtable_size(v->mem) >= v->options.write_buffer_size) {
         wait_for_level0(v);
         st = core_rotate(v);
@@ -271,7 +275,7 @@ static enum vault_status write_record(struct vault *v, uint32_t count, bool sync
     struct taker taker;
     struct bytes key;
     struct bytes value;
-    bool put = false;
+    unsigned kind = 0;
     uint64_t before = v->wal.out.file.size;
     enum vault_status st = wal_append(&v->env, &v->wal, first, count, &ops);
 
@@ -281,10 +285,10 @@ static enum vault_status write_record(struct vault *v, uint32_t count, bool sync
         return core_fail(v, st); /* P2 */
     taker = taker_of(ops);
     for (uint32_t i = 0; i < count; i++) {
-        bool good = ops_take(&taker, &put, &key, &value);
+        bool good = ops_take(&taker, &kind, &key, &value);
 
         must(good); /* encoded by this process */
-        memtable_add(v->mem, first + i, put, key, value);
+        memtable_add(v->mem, tag_of(first + i, kind), key, value);
     }
     thread_lock(&v->lock);
     v->last_seq = first + count - 1; /* P4 */
@@ -305,10 +309,32 @@ static bool pair_valid(const void *key, size_t key_len, const void *value, size_
            (value || !value_len);
 }
 
-static enum vault_status write_one(struct vault *v, bool put, struct bytes key, struct bytes value,
-                                   bool sync, uint64_t *seq)
+/* One operation on its way into the log; `expires` counts for FORMAT_OP_PUT_UNTIL alone. */
+struct write_op {
+    unsigned kind;
+    struct bytes key, value;
+    uint64_t expires;
+};
+
+static size_t op_size(const struct write_op *op)
 {
-    size_t size = ops_size(put, key.len, value.len);
+    size_t more = op->kind == FORMAT_OP_PUT_UNTIL ? FORMAT_EXPIRY : 0;
+
+    return ops_size(op->kind, op->key.len, op->value.len + more);
+}
+
+static void op_encode(struct buffer *to, const struct write_op *op)
+{
+    if (op->kind == FORMAT_OP_PUT_UNTIL)
+        ops_encode_until(to, op->key, op->value, op->expires);
+    else
+        ops_encode(to, op->kind, op->key, op->value);
+}
+
+static enum vault_status write_one(struct vault *v, const struct write_op *op, bool sync,
+                                   uint64_t *seq)
+{
+    size_t size = op_size(op);
     struct buffer *ops = NULL;
     enum vault_status st = VAULT_OK;
 
@@ -317,7 +343,7 @@ static enum vault_status write_one(struct vault *v, bool put, struct bytes key, 
     if (!st)
         st = wal_begin(&v->env, &v->wal, size, &ops);
     if (!st) {
-        ops_encode(ops, put, key, value);
+        op_encode(ops, op);
         st = write_record(v, 1, sync, seq);
     }
     thread_unlock(&v->writing);
@@ -327,17 +353,41 @@ static enum vault_status write_one(struct vault *v, bool put, struct bytes key, 
 enum vault_status vault_put(struct vault *v, const void *key, size_t key_len, const void *value,
                             size_t value_len, bool sync, uint64_t *seq)
 {
+    struct write_op op;
+
     if (!v || !pair_valid(key, key_len, value, value_len))
         return VAULT_INVALID;
-    return write_one(v, true, bytes_of(key, key_len), bytes_of(value, value_len), sync, seq);
+    op = (struct write_op){FORMAT_OP_PUT, bytes_of(key, key_len), bytes_of(value, value_len), 0};
+    return write_one(v, &op, sync, seq);
+}
+
+enum vault_status vault_put_until(struct vault *v, const void *key, size_t key_len,
+                                  const void *value, size_t value_len, uint64_t expires, bool sync,
+                                  uint64_t *seq)
+{
+    struct write_op op;
+
+    if (!v || !expires || !pair_valid(key, key_len, value, value_len))
+        return VAULT_INVALID;
+    op = (struct write_op){FORMAT_OP_PUT_UNTIL, bytes_of(key, key_len), bytes_of(value, value_len),
+                           expires};
+    return write_one(v, &op, sync, seq);
+}
+
+uint64_t vault_now(struct vault *v)
+{
+    return v->options.clock ? v->options.clock(v->options.clock_ctx) : os_clock();
 }
 
 enum vault_status vault_delete(struct vault *v, const void *key, size_t key_len, bool sync,
                                uint64_t *seq)
 {
+    struct write_op op;
+
     if (!v || !pair_valid(key, key_len, NULL, 0))
         return VAULT_INVALID;
-    return write_one(v, false, bytes_of(key, key_len), bytes_of(NULL, 0), sync, seq);
+    op = (struct write_op){.kind = FORMAT_OP_DELETE, .key = bytes_of(key, key_len)};
+    return write_one(v, &op, sync, seq);
 }
 
 struct vault_batch *vault_batch_new(void)
@@ -369,10 +419,9 @@ void vault_batch_clear(struct vault_batch *batch)
     batch->failed = false;
 }
 
-static enum vault_status batch_add(struct vault_batch *batch, bool put, struct bytes key,
-                                   struct bytes value)
+static enum vault_status batch_add(struct vault_batch *batch, const struct write_op *op)
 {
-    size_t size = ops_size(put, key.len, value.len);
+    size_t size = op_size(op);
     enum vault_status st = VAULT_OK;
 
     if (batch->ops.len + size > FORMAT_RECORD_MAX || batch->count == UINT32_MAX)
@@ -382,7 +431,7 @@ static enum vault_status batch_add(struct vault_batch *batch, bool put, struct b
         batch->failed = true; /* The write will refuse it: half a batch is none. */
         return st;
     }
-    ops_encode(&batch->ops, put, key, value);
+    op_encode(&batch->ops, op);
     batch->count++;
     return VAULT_OK;
 }
@@ -390,16 +439,34 @@ static enum vault_status batch_add(struct vault_batch *batch, bool put, struct b
 enum vault_status vault_batch_put(struct vault_batch *batch, const void *key, size_t key_len,
                                   const void *value, size_t value_len)
 {
+    struct write_op op;
+
     if (!batch || !pair_valid(key, key_len, value, value_len))
         return VAULT_INVALID;
-    return batch_add(batch, true, bytes_of(key, key_len), bytes_of(value, value_len));
+    op = (struct write_op){FORMAT_OP_PUT, bytes_of(key, key_len), bytes_of(value, value_len), 0};
+    return batch_add(batch, &op);
+}
+
+enum vault_status vault_batch_put_until(struct vault_batch *batch, const void *key, size_t key_len,
+                                        const void *value, size_t value_len, uint64_t expires)
+{
+    struct write_op op;
+
+    if (!batch || !expires || !pair_valid(key, key_len, value, value_len))
+        return VAULT_INVALID;
+    op = (struct write_op){FORMAT_OP_PUT_UNTIL, bytes_of(key, key_len), bytes_of(value, value_len),
+                           expires};
+    return batch_add(batch, &op);
 }
 
 enum vault_status vault_batch_delete(struct vault_batch *batch, const void *key, size_t key_len)
 {
+    struct write_op op;
+
     if (!batch || !pair_valid(key, key_len, NULL, 0))
         return VAULT_INVALID;
-    return batch_add(batch, false, bytes_of(key, key_len), bytes_of(NULL, 0));
+    op = (struct write_op){.kind = FORMAT_OP_DELETE, .key = bytes_of(key, key_len)};
+    return batch_add(batch, &op);
 }
 
 size_t vault_batch_count(const struct vault_batch *batch)
@@ -484,18 +551,18 @@ enum vault_status vault_get(struct vault *v, const struct vault_snapshot *snapsh
     struct cache_block *block = NULL;
     struct bytes got = {NULL, 0};
     bool found = false;
-    bool put = false;
+    uint64_t tag = 0;
     enum vault_status st = VAULT_OK;
 
     if (!v || !value || !value_len || !pair_valid(key_data, key_len, NULL, 0))
         return VAULT_INVALID;
     core_view_get(v, snapshot, &view);
-    found = memtable_get(view.mem, key, view.seq, &put, &got);
+    found = memtable_get(view.mem, key, view.seq, &tag, &got);
     if (!found && view.full)
-        found = memtable_get(view.full, key, view.seq, &put, &got);
+        found = memtable_get(view.full, key, view.seq, &tag, &got);
     if (!found) /* K22: a delete that was found ends the search */
-        st = version_get(&v->tables, view.version, key, view.seq, &found, &put, &got, &block);
-    if (!st && (!found || !put))
+        st = version_get(&v->tables, view.version, key, view.seq, &found, &tag, &got, &block);
+    if (!st && !(found && core_live(v, tag, &got)))
         st = VAULT_NOT_FOUND;
     if (!st) {
         void *copy = alloc_get(&v->env, got.len ? got.len : 1);

@@ -212,7 +212,7 @@ bool table_overlaps(const struct table *t, const struct bytes *begin, const stru
 }
 
 static enum vault_status table_get(struct tables *tables, struct table *t, struct bytes key,
-                                   uint64_t seq, bool *found, bool *put, struct bytes *value,
+                                   uint64_t seq, bool *found, uint64_t *tag, struct bytes *value,
                                    struct cache_block **block)
 {
     struct sst *sst = NULL;
@@ -220,13 +220,13 @@ static enum vault_status table_get(struct tables *tables, struct table *t, struc
 
     if (st)
         return st;
-    st = sst_get(sst, key, seq, found, put, value, block);
+    st = sst_get(sst, key, seq, found, tag, value, block);
     table_unpin(tables, t);
     return st;
 }
 
 enum vault_status version_get(struct tables *tables, struct version *v, struct bytes key,
-                              uint64_t seq, bool *found, bool *put, struct bytes *value,
+                              uint64_t seq, bool *found, uint64_t *tag, struct bytes *value,
                               struct cache_block **block)
 {
     const struct level *l = &v->levels[0];
@@ -235,7 +235,7 @@ enum vault_status version_get(struct tables *tables, struct version *v, struct b
     *found = false;
     for (size_t i = l->count; !st && !*found && i > 0; i--)
         if (table_overlaps(l->at[i - 1], &key, &key))
-            st = table_get(tables, l->at[i - 1], key, seq, found, put, value, block);
+            st = table_get(tables, l->at[i - 1], key, seq, found, tag, value, block);
     for (unsigned level = 1; !st && !*found && level < VAULT_LEVELS; level++) {
         size_t at = 0;
 
@@ -244,7 +244,7 @@ enum vault_status version_get(struct tables *tables, struct version *v, struct b
             continue;
         at = level_find(l, key);
         if (at < l->count && bytes_compare(l->at[at]->smallest, key) <= 0)
-            st = table_get(tables, l->at[at], key, seq, found, put, value, block);
+            st = table_get(tables, l->at[at], key, seq, found, tag, value, block);
     }
     return st;
 }

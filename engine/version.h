@@ -71,8 +71,8 @@ bool table_overlaps(const struct table *t, const struct bytes *begin, const stru
 
 /* As sst_get, through all levels, newest first. */
 MUST_USE enum vault_status version_get(struct tables *tables, struct version *v, struct bytes key,
-                                       uint64_t seq, bool *found, bool *put, struct bytes *value,
-                                       struct cache_block **block);
+                                       uint64_t seq, bool *found, uint64_t *tag,
+                                       struct bytes *value, struct cache_block **block);
 
 /* Walks a run of disjoint tables in order. The array and its tables are borrowed. */
 MUST_USE enum vault_status level_cursor(struct tables *tables, struct table **at, size_t count,

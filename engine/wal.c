@@ -92,38 +92,58 @@ void wal_abandon(struct env *env, struct wal *wal)
     wal->open = false;
 }
 
-size_t ops_size(bool put, size_t key_len, size_t value_len)
+size_t ops_size(unsigned kind, size_t key_len, size_t value_len)
 {
     size_t size = 1 + varint_size(key_len) + key_len;
 
-    return put ? size + varint_size(value_len) + value_len : size;
+    return kind == FORMAT_OP_DELETE ? size : size + varint_size(value_len) + value_len;
 }
 
-void ops_encode(struct buffer *to, bool put, struct bytes key, struct bytes value)
+void ops_encode(struct buffer *to, unsigned kind, struct bytes key, struct bytes value)
 {
-    uint8_t kind = put ? FORMAT_OP_PUT : FORMAT_OP_DELETE;
+    uint8_t byte = (uint8_t)kind;
 
-    buffer_put(to, bytes_of(&kind, 1));
+    buffer_put(to, bytes_of(&byte, 1));
     buffer_put_varint(to, key.len);
     buffer_put(to, key);
-    if (!put)
+    if (kind == FORMAT_OP_DELETE)
         return;
     buffer_put_varint(to, value.len);
     buffer_put(to, value);
 }
 
-bool ops_take(struct taker *ops, bool *put, struct bytes *key, struct bytes *value)
+void ops_encode_until(struct buffer *to, struct bytes key, struct bytes value, uint64_t expires)
 {
-    struct bytes kind = take_bytes(ops, 1);
+    uint8_t time[FORMAT_EXPIRY];
+    uint8_t byte = FORMAT_OP_PUT_UNTIL;
+
+    store_u64(time, expires);
+    buffer_put(to, bytes_of(&byte, 1));
+    buffer_put_varint(to, key.len);
+    buffer_put(to, key);
+    buffer_put_varint(to, sizeof time + value.len);
+    buffer_put(to, bytes_of(time, sizeof time));
+    buffer_put(to, value);
+}
+
+bool ops_take(struct taker *ops, unsigned *kind, struct bytes *key, struct bytes *value)
+{
+    struct bytes byte = take_bytes(ops, 1);
+    size_t more = 0;
 
     *value = (struct bytes){NULL, 0};
-    if (ops->bad || kind.data[0] > FORMAT_OP_PUT)
+    if (ops->bad)
         return false;
-    *put = kind.data[0] == FORMAT_OP_PUT;
+    *kind = byte.data[0];
+    if (*kind != FORMAT_OP_DELETE && *kind != FORMAT_OP_PUT && *kind != FORMAT_OP_PUT_UNTIL)
+        return false;
     *key = take_bytes(ops, take_varint(ops));
-    if (*put)
+    if (*kind != FORMAT_OP_DELETE)
         *value = take_bytes(ops, take_varint(ops));
-    return !ops->bad && key->len <= VAULT_KEY_MAX && value->len <= VAULT_VALUE_MAX;
+    if (*kind == FORMAT_OP_PUT_UNTIL)
+        more = FORMAT_EXPIRY;
+    return !ops->bad && key->len <= VAULT_KEY_MAX && value->len >= more &&
+           value->len - more <= VAULT_VALUE_MAX;
 }
 
 bool ops_valid(struct bytes ops, uint32_t count)
@@ -131,10 +151,10 @@ bool ops_valid(struct bytes ops, uint32_t count)
     struct taker t = taker_of(ops);
     struct bytes key;
     struct bytes value;
-    bool put = false;
+    unsigned kind = 0;
 
     for (uint32_t i = 0; i < count; i++)
-        if (!ops_take(&t, &put, &key, &value))
+        if (!ops_take(&t, &kind, &key, &value))
             return false;
     return taker_left(&t) == 0;
 }

@@ -30,11 +30,13 @@ MUST_USE enum vault_status wal_finish(struct env *env, struct wal *wal);
 /* Closes without writing: after a failure. */
 void wal_abandon(struct env *env, struct wal *wal);
 
-/* One operation, encoded. */
-size_t ops_size(bool put, size_t key_len, size_t value_len);
-void ops_encode(struct buffer *to, bool put, struct bytes key, struct bytes value);
+/* One operation, encoded. `kind` is FORMAT_OP_*. */
+size_t ops_size(unsigned kind, size_t key_len, size_t value_len);
+void ops_encode(struct buffer *to, unsigned kind, struct bytes key, struct bytes value);
+/* A put that expires: FORMAT_OP_PUT_UNTIL, of value.len + FORMAT_EXPIRY bytes. */
+void ops_encode_until(struct buffer *to, struct bytes key, struct bytes value, uint64_t expires);
 /* Takes the next operation; sets ops->bad on damage. */
-bool ops_take(struct taker *ops, bool *put, struct bytes *key, struct bytes *value);
+bool ops_take(struct taker *ops, unsigned *kind, struct bytes *key, struct bytes *value);
 /* Are there exactly `count` good operations? Asked of bytes from disk before any is applied. */
 bool ops_valid(struct bytes ops, uint32_t count);
 

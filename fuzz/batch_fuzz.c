@@ -6,6 +6,7 @@
  *     ops_size says, and valid with the same operations. */
 #include <stdlib.h>
 
+#include "cursor.h"
 #include "plain.h"
 #include "target.h"
 #include "wal.h"
@@ -17,10 +18,10 @@ static void compare(struct bytes ops, const struct plain_list *list)
     for (size_t i = 0; i < list->count; i++) {
         struct bytes key;
         struct bytes value;
-        bool put = false;
+        unsigned kind = 0;
 
-        must(ops_take(&t, &put, &key, &value));
-        must(put == (list->at[i].tag & 1));
+        must(ops_take(&t, &kind, &key, &value));
+        must(kind == tag_kind(list->at[i].tag));
         must(bytes_equal(key, list->at[i].key) && bytes_equal(value, list->at[i].value));
     }
     must(taker_left(&t) == 0);
@@ -33,12 +34,12 @@ static void write_again(struct env *env, struct bytes ops, const struct plain_li
 
     for (size_t i = 0; i < list->count; i++) {
         const struct plain_entry *entry = &list->at[i];
-        bool put = (entry->tag & 1) != 0;
+        unsigned kind = tag_kind(entry->tag);
 
-        size += ops_size(put, entry->key.len, entry->value.len);
-        must(buffer_reserve(env, &again, ops_size(put, entry->key.len, entry->value.len)) ==
+        size += ops_size(kind, entry->key.len, entry->value.len);
+        must(buffer_reserve(env, &again, ops_size(kind, entry->key.len, entry->value.len)) ==
              VAULT_OK);
-        ops_encode(&again, put, entry->key, entry->value);
+        ops_encode(&again, kind, entry->key, entry->value);
     }
     must(again.len == size && size <= ops.len);
     must(ops_valid(buffer_bytes(&again), (uint32_t)list->count));

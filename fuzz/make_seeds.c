@@ -213,8 +213,8 @@ static uint64_t write_log(struct env *env, uint64_t number, const struct record_
         uint8_t key[2] = {'l', (uint8_t)('0' + seq)};
         struct bytes value = bytes_str("of a log");
 
-        must(wal_begin(env, &wal, ops_size(true, 2, value.len), &to) == VAULT_OK);
-        ops_encode(to, true, bytes_of(key, 2), value);
+        must(wal_begin(env, &wal, ops_size(FORMAT_OP_PUT, 2, value.len), &to) == VAULT_OK);
+        ops_encode(to, FORMAT_OP_PUT, bytes_of(key, 2), value);
         must(wal_append(env, &wal, seq, 1, &ops) == VAULT_OK);
         must(wal_sync(env, &wal) == VAULT_OK);
     }
@@ -259,7 +259,7 @@ static void record_seeds(void)
     must(record_create(&env, &w, FORMAT_LOG, 7, &origin) == VAULT_OK);
     must(record_sync(&env, &w) == VAULT_OK);
     must(record_begin(&env, &w, 30) == VAULT_OK);
-    ops_encode(&w.frame, true, bytes_str("apple"), bytes_str("red"));
+    ops_encode(&w.frame, FORMAT_OP_PUT, bytes_str("apple"), bytes_str("red"));
     must(record_commit(&env, &w, FORMAT_RECORD_DATA, 1, 1) == VAULT_OK);
     save("record", "put", buffer_bytes(&w.frame));
     must(record_close(&env, &w) == VAULT_OK);

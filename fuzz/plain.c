@@ -142,12 +142,13 @@ bool plain_ops(struct bytes ops, uint32_t count, uint64_t seq, struct plain_list
         struct bytes kind = take_bytes(&t, 1);
         struct plain_entry entry = {.key = take_bytes(&t, take_varint(&t))};
 
-        if (t.bad || kind.data[0] > 1 || entry.key.len > VAULT_KEY_MAX)
+        if (t.bad || kind.data[0] > 3 || kind.data[0] == 2 || entry.key.len > VAULT_KEY_MAX)
             return false;
-        entry.tag = (seq + i) * 2 + kind.data[0];
+        entry.tag = (seq + i) * 4 + kind.data[0];
         if (kind.data[0])
             entry.value = take_bytes(&t, take_varint(&t));
-        if (t.bad || entry.value.len > VAULT_VALUE_MAX)
+        if (t.bad || entry.value.len > VAULT_VALUE_MAX + (kind.data[0] == 3 ? 8 : 0) ||
+            (kind.data[0] == 3 && entry.value.len < 8))
             return false;
         plain_add(out, entry);
     }

@@ -132,7 +132,9 @@ static enum vault_status read_manifest(struct reading *r)
     else if (records.unsupported)
         st = VAULT_UNSUPPORTED;
     for (size_t i = 0; !st && i < records.count; i++)
-        if (records.at[i].kind == FORMAT_RECORD_DATA && !apply_edit(r, records.at[i].payload))
+        if (records.at[i].kind != FORMAT_RECORD_DATA && records.at[i].kind != FORMAT_RECORD_CLAIM)
+            st = VAULT_UNSUPPORTED;
+        else if (records.at[i].kind == FORMAT_RECORD_DATA && !apply_edit(r, records.at[i].payload))
             st = VAULT_CORRUPT;
     if (!st && (records.claimed || records.end < r->manifest_len))
         st = VAULT_DATA_LOSS;
@@ -162,8 +164,10 @@ static bool chained(const struct reading *r, const struct logs *logs, const stru
 static enum vault_status apply_log(struct logs *logs, const struct plain_record *record,
                                    struct plain_list *out)
 {
-    if (record->kind != FORMAT_RECORD_DATA)
+    if (record->kind == FORMAT_RECORD_CLAIM)
         return VAULT_OK;
+    if (record->kind != FORMAT_RECORD_DATA)
+        return VAULT_UNSUPPORTED;
     if (record->seq > logs->last_seq + 1)
         return VAULT_DATA_LOSS;
     if (record->seq <= logs->last_seq || record->count == 0 ||
@@ -279,10 +283,13 @@ void plain_live(struct plain_store *s)
     s->live.count = 0;
     if (s->entries.count)
         qsort(s->entries.at, s->entries.count, sizeof *s->entries.at, by_entry);
-    for (size_t i = 0; i < s->entries.count; i++)
-        if ((i == 0 || !bytes_equal(s->entries.at[i].key, s->entries.at[i - 1].key)) &&
-            s->entries.at[i].tag & CURSOR_PUT)
-            plain_add(&s->live, s->entries.at[i]);
+    for (size_t i = 0; i < s->entries.count; i++) {
+        struct plain_entry entry = s->entries.at[i];
+
+        if ((i == 0 || !bytes_equal(entry.key, s->entries.at[i - 1].key)) &&
+            cursor_live(entry.tag, STAGE_NOW, &entry.value))
+            plain_add(&s->live, entry);
+    }
 }
 
 /* Without CURRENT: only what an interrupted first open leaves may be there. */

@@ -150,9 +150,16 @@ size_t stage_held(void)
     return held;
 }
 
+static uint64_t stopped_clock(void *ctx)
+{
+    (void)ctx;
+    return STAGE_NOW;
+}
+
 void stage_options(struct vault_options *options)
 {
     vault_options_init(options);
+    options->clock = stopped_clock;
     options->background = VAULT_INLINE;
     options->write_buffer_size = 2048;
     options->block_size = 256;

@@ -44,6 +44,8 @@ void stage_release(struct stage_files *files);
 const struct vault_allocator *stage_allocator(void);
 size_t stage_held(void);
 
+#define STAGE_NOW 1000u /* where the clock of every store stands */
+
 /* Small everything, inline, memory from the stage. */
 void stage_options(struct vault_options *options);
 void stage_env(struct env *env);

@@ -51,13 +51,13 @@ static void check_gets(struct sst *t, const struct plain_list *list)
         struct cache_block *block = NULL;
         struct bytes value = {NULL, 0};
         bool found = false;
-        bool put = false;
+        uint64_t tag = 0;
 
-        must(sst_get(t, entry->key, tag_seq(entry->tag), &found, &put, &value, &block) == VAULT_OK);
+        must(sst_get(t, entry->key, tag_seq(entry->tag), &found, &tag, &value, &block) == VAULT_OK);
         must(found);
         if (i == 0 || !bytes_equal(entry->key, list->at[i - 1].key) ||
             tag_seq(list->at[i - 1].tag) != tag_seq(entry->tag))
-            must(put == (entry->tag & 1) && bytes_equal(value, entry->value));
+            must(tag == entry->tag && bytes_equal(value, entry->value));
         cache_put(t->env, t->cache, block);
     }
 }
@@ -79,10 +79,10 @@ static void wander(struct sst *t, const struct plain_table *plain)
         struct cache_block *block = NULL;
         struct bytes value = {NULL, 0};
         bool found = false;
-        bool put = false;
+        uint64_t tag = 0;
 
         c->ops->seek(c, plain->entries.at[i].key, plain->entries.at[i].tag);
-        if (!sst_get(t, plain->entries.at[i].key, FORMAT_SEQ_MAX, &found, &put, &value, &block))
+        if (!sst_get(t, plain->entries.at[i].key, FORMAT_SEQ_MAX, &found, &tag, &value, &block))
             cache_put(t->env, t->cache, block);
     }
     if (c->status) {

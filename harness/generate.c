@@ -18,7 +18,9 @@ enum question {
     ASK_COUNT,
     ASK_DELETE,
     ASK_SLOT,
-    ASK_SEED
+    ASK_SEED,
+    ASK_TTL,
+    ASK_TTL2
 };
 
 struct draw {
@@ -29,6 +31,7 @@ struct draw {
     uint32_t keys, key_set;
     uint32_t long_values; /* in 16: how often a value is longer than 100 bytes */
     uint32_t syncs;       /* in 16 */
+    uint32_t ttls;        /* in 16: how often a value expires */
     uint32_t weight[OP_KINDS], weights;
     uint32_t next_seed;
     uint32_t snapshots; /* a bit per slot in use */
@@ -75,6 +78,16 @@ static void draw_write(struct draw *draw, struct op *op, bool is_delete)
 
     trace_add_write(draw->trace, op, is_delete, key,
                     is_delete ? (struct value){0} : draw_value(draw));
+    if (!is_delete && draw->ttls && ask(draw, ASK_TTL, 16) < draw->ttls)
+        draw->trace->writes[draw->trace->write_count - 1].ttl = 1 + ask(draw, ASK_TTL2, 100);
+}
+
+/* Mostly the time passes; now and then it is set back. */
+static int64_t draw_shift(struct draw *draw)
+{
+    int64_t by = 1 + (int64_t)ask(draw, ASK_TTL2, 120);
+
+    return ask(draw, ASK_TTL, 4) ? by : -by;
 }
 
 static enum op_kind draw_kind(struct draw *draw)
@@ -154,6 +167,9 @@ static void draw_op(struct draw *draw)
             }
         }
         break;
+    case OP_CLOCK:
+        op->shift = draw_shift(draw);
+        break;
     case OP_REOPEN:
         draw->snapshots = 0;
         break;
@@ -186,6 +202,9 @@ static void draw_weights(struct draw *draw, const struct generator *generator)
         draw->weight[optional[i].kind] =
             optional[i].weight * scale[config(draw, 16 + (uint32_t)i, 4)];
     }
+    draw->ttls = (uint32_t[]){0, 0, 3, 8}[config(draw, 61, 4)];
+    if (draw->ttls)
+        draw->weight[OP_CLOCK] = 12;
     if (generator->crashes)
         draw->weight[OP_CRASH] = 2 * config(draw, 60, 3);
     for (int i = 0; i < OP_KINDS; i++)

@@ -5,6 +5,7 @@
  *   J2 what is there must be the state of one cut (model.c).
  *   J3 forward scan, backward scan, gets and seeks agree.
  *   J4 the store goes on: a write, a flush, a compaction, its own check, close.
+ *   J8 what has expired stays so, whatever the clock says later: see model.h.
  *   J5 opened again it has exactly what it had.
  *   J7 a bit that reads wrong gives an error or does not matter; a failed read or a refused request
  *      for memory gives an error, and the next open finds everything.
@@ -235,6 +236,11 @@ bool judge_reads(const struct pc_store *store, void *db, void *snapshot, const s
 
 /* ---- a recovery ---- */
 
+static uint64_t judge_clock(void *ctx)
+{
+    return ((struct judge *)ctx)->now;
+}
+
 static enum pc_store_status open_store(struct judge *judge, const struct question *question,
                                        struct pc_store_error *error)
 {
@@ -243,6 +249,8 @@ static enum pc_store_status open_store(struct judge *judge, const struct questio
                                .alloc = heap_alloc,
                                .free = heap_free,
                                .alloc_ctx = &judge->heap,
+                               .clock = judge_clock,
+                               .clock_ctx = judge,
                                .tuning = judge->tuning};
 
     judge->hooks.claim_possible = question->scan_claims ? NULL : no_claim;
@@ -310,6 +318,29 @@ static bool live_on(struct judge *judge, struct verdict *verdict)
     return true;
 }
 
+/* J8: with the clock set back, and far ahead. */
+static bool other_times(struct judge *judge, const struct question *question,
+                        struct verdict *verdict)
+{
+    static const uint64_t times[] = {0, UINT64_MAX};
+    struct pc_store_error error = {0};
+    bool ok = true;
+
+    if (!model_expires(question->model))
+        return true;
+    for (size_t i = 0; ok && i < sizeof times / sizeof times[0]; i++) {
+        judge->now = judge->other.now = times[i];
+        if (judge_scan(judge->store, judge->db, NULL, &judge->other, &error))
+            ok = fail(verdict, RULE_READ, "the scan fails at another time", error.text);
+        else
+            model_judge(question->model, question->at, question->kill, question->trust,
+                        &judge->other, verdict);
+        ok &= verdict->rule == RULE_NONE;
+    }
+    judge->now = question->now;
+    return ok;
+}
+
 static bool same_again(struct judge *judge, struct verdict *verdict, const char *when)
 {
     struct pc_store_error error = {0};
@@ -339,7 +370,8 @@ static void examine(struct judge *judge, const struct question *question, struct
             verdict->rule = RULE_NONE;
         return;
     }
-    if (question->life && !question->lied && !judge->fault.fired && live_on(judge, verdict))
+    if (question->life && !question->lied && !judge->fault.fired &&
+        other_times(judge, question, verdict) && live_on(judge, verdict))
         same_again(judge, verdict, "after recovery, a flush and a compaction");
 }
 
@@ -404,6 +436,7 @@ void judge_image(struct judge *judge, struct pc_image *image, const struct quest
     struct pc_store_error error = {0};
 
     *verdict = (struct verdict){0};
+    judge->now = judge->seen.now = question->now;
     boot(judge, image);
     if (question->trouble == TROUBLE_BITROT)
         begin_trouble(judge, question);

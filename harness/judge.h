@@ -35,6 +35,7 @@ struct judge {
     size_t buffer_room;
     struct pc_hooks hooks;
     void *db;
+    uint64_t now;                                  /* what the store is told */
     struct pc_fault fault;                         /* of the trouble */
     uint64_t troubled[TROUBLES], showed[TROUBLES]; /* tried; and the store noticed */
     uint64_t recoveries, refused;                  /* refused: opened with a typed error, and may */
@@ -48,6 +49,7 @@ struct question {
     bool lied;        /* some sync lied: typed errors are legal answers */
     bool split;       /* a rename may be half done: the name of the root can be gone; the same */
     size_t trust;     /* promises made later are void: what they covered may have moved since */
+    uint64_t now;     /* the clock */
     bool scan_claims; /* let the log reader look for claims for real */
     enum trouble trouble;
     uint32_t trouble_at; /* the how-manieth read or request; 1 is the first */

@@ -171,6 +171,7 @@ void model_release(struct model *model)
     free(model->units);
     free(model->writes);
     free(model->promises);
+    free(model->ticks);
     free(model->dead);
     free(model->sweep);
     *model = (struct model){0};
@@ -242,20 +243,103 @@ static void add_dead(struct model *model, uint64_t hash)
     model->dead[model->dead_count++] = hash;
 }
 
-void model_rebase(struct model *model, const struct seen *seen)
+/* ---- the clock ---- */
+
+void model_set_clock(struct model *model, uint32_t op, size_t at, uint64_t now)
 {
+    model->ticks =
+        grown(model->ticks, &model->tick_room, model->tick_count + 1, sizeof *model->ticks);
+    model->ticks[model->tick_count++] = (struct tick){op, at, now};
+}
+
+uint64_t model_clock(const struct model *model, size_t at)
+{
+    uint64_t now = 0;
+
+    for (uint32_t i = 0; i < model->tick_count && model->ticks[i].at <= at; i++)
+        now = model->ticks[i].now;
+    return now;
+}
+
+/* The latest that the clock has shown up to `at` since the version was written. */
+static uint64_t latest(const struct model *model, const struct version *version, size_t at)
+{
+    uint32_t op = version->unit ? model->units[version->unit].op : 0;
+    uint64_t most = version->most, then = 0;
+
+    for (uint32_t i = 0; i < model->tick_count && model->ticks[i].at <= at; i++) {
+        uint64_t now = model->ticks[i].now;
+
+        if (model->ticks[i].op <= op)
+            then = now;
+        else if (now > most)
+            most = now;
+    }
+    return most > then ? most : then;
+}
+
+enum shown model_shown(const struct model *model, const struct version *version, size_t at,
+                       uint64_t now)
+{
+    if (version == NULL || version->absent)
+        return SHOWN_ABSENT;
+    if (version->vague)
+        return SHOWN_EITHER;
+    if (version->expires == 0)
+        return SHOWN_VALUE;
+    if (now >= version->expires)
+        return SHOWN_ABSENT;
+    return latest(model, version, at) < version->expires ? SHOWN_VALUE : SHOWN_EITHER;
+}
+
+bool model_expires(const struct model *model)
+{
+    for (uint32_t i = 0; i < model->line_count; i++)
+        for (uint32_t v = 0; v < model->lines[i].count; v++)
+            if (model->lines[i].versions[v].expires || model->lines[i].versions[v].vague)
+                return true;
+    return false;
+}
+
+/* The version that a recovered entry is, as a base. Equal values that expire at different times
+ * cannot be told apart. */
+static struct version base_of(const struct model *from, const struct seen_entry *entry)
+{
+    const struct line *line = model_line(from, entry->key);
+    struct version base = {.len = entry->len, .hash = entry->hash};
+    bool any = false;
+
+    for (uint32_t i = 0; line && i < line->count; i++) {
+        const struct version *version = &line->versions[i];
+        uint64_t most;
+
+        if (version->absent || version->hash != entry->hash || version->len != entry->len)
+            continue;
+        base.vague |= version->vague || (any && base.expires != version->expires);
+        base.expires = version->expires;
+        most = latest(from, version, SIZE_MAX);
+        base.most = most > base.most ? most : base.most;
+        any = true;
+    }
+    return base;
+}
+
+void model_rebase(struct model *model, const struct model *from, const struct seen *seen)
+{
+    struct version *bases = calloc(seen->count + 1, sizeof *bases);
+
+    must(bases != NULL);
+    for (size_t i = 0; i < seen->count; i++)
+        bases[i] = base_of(from, &seen->entries[i]);
     for (uint32_t i = 0; i < model->write_count; i++)
         if (!model->writes[i].is_delete && model->writes[i].len > 0)
             add_dead(model, model->writes[i].hash);
     free_lines(model);
-    model->unit_count = model->write_count = model->promise_count = 0;
+    model->unit_count = model->write_count = model->promise_count = model->tick_count = 0;
     model->failed = false;
-    for (size_t i = 0; i < seen->count; i++) {
-        const struct seen_entry *entry = &seen->entries[i];
-
-        add_version(line_of(model, entry->key),
-                    (struct version){0, false, entry->len, entry->hash});
-    }
+    for (size_t i = 0; i < seen->count; i++)
+        add_version(line_of(model, seen->entries[i].key), bases[i]);
+    free(bases);
 }
 
 uint32_t model_begin(struct model *model, uint32_t op, bool sync, const struct model_write *writes,
@@ -274,8 +358,11 @@ uint32_t model_begin(struct model *model, uint32_t op, bool sync, const struct m
         struct line *line = line_of(model, writes[i].key);
         struct model_write *copy;
 
-        add_version(line,
-                    (struct version){number, writes[i].is_delete, writes[i].len, writes[i].hash});
+        add_version(line, (struct version){.unit = number,
+                                           .absent = writes[i].is_delete,
+                                           .len = writes[i].len,
+                                           .hash = writes[i].hash,
+                                           .expires = writes[i].expires});
         model->writes =
             grown(model->writes, &model->write_room, model->write_count + 1, sizeof *model->writes);
         copy = &model->writes[model->write_count++];
@@ -377,11 +464,19 @@ static bool excluded(const struct judging *judging, uint32_t number)
     return true;
 }
 
-static bool agrees(const struct version *version, const struct seen_entry *entry)
+static bool is_of(const struct seen_entry *entry, const struct version *version)
 {
-    if (version == NULL || version->absent)
-        return entry == NULL;
-    return entry && entry->hash == version->hash && entry->len == version->len;
+    return !version->absent && entry->hash == version->hash && entry->len == version->len;
+}
+
+static bool agrees(const struct judging *judging, const struct version *version,
+                   const struct seen_entry *entry)
+{
+    enum shown shown = model_shown(judging->model, version, judging->at, judging->seen->now);
+
+    if (entry == NULL)
+        return shown != SHOWN_VALUE;
+    return shown != SHOWN_ABSENT && is_of(entry, version);
 }
 
 /* Adds the cuts with which a key agrees. False: with none up to the ceiling. */
@@ -400,7 +495,7 @@ static bool sweep_line(struct judging *judging, const struct line *line,
         if (next && (next->unit > judging->ceiling || excluded(judging, next->unit)))
             continue;
         to = next ? next->unit : judging->ceiling + 1;
-        if (to > from && agrees(current, entry)) {
+        if (to > from && agrees(judging, current, entry)) {
             sweep[from]++;
             sweep[to]--;
             any = true;
@@ -476,7 +571,7 @@ static bool alien(const struct judging *judging, struct verdict *verdict)
         bool known = false;
 
         for (uint32_t v = 0; line && v < line->count; v++)
-            if (agrees(&line->versions[v], entry))
+            if (is_of(entry, &line->versions[v]))
                 known = true;
         if (known)
             continue;
@@ -516,10 +611,11 @@ static uint32_t outliers(const struct judging *judging, uint32_t best, char *out
         for (uint32_t v = 0; v < line->count; v++) {
             if (line->versions[v].unit <= best && !excluded(judging, line->versions[v].unit))
                 version = &line->versions[v];
-            if (line->versions[v].unit <= judging->ceiling && agrees(&line->versions[v], entry))
+            if (line->versions[v].unit <= judging->ceiling &&
+                agrees(judging, &line->versions[v], entry))
                 unit = line->versions[v].unit;
         }
-        if (agrees(version, entry))
+        if (agrees(judging, version, entry))
             continue;
         /* Older than it should be: the unit that is missing is the odd one. */
         if (version && unit < version->unit)
@@ -562,12 +658,12 @@ static bool in_part(const struct judging *judging, uint32_t number)
             else if (version->unit == number)
                 here = version;
             else
-                above |= agrees(version, entry);
+                above |= agrees(judging, version, entry);
         }
         if (here == NULL || above)
             continue;
-        missing |= !agrees(here, entry);
-        there |= agrees(here, entry) && !agrees(older, entry);
+        missing |= !agrees(judging, here, entry);
+        there |= agrees(judging, here, entry) && !agrees(judging, older, entry);
     }
     return there && missing;
 }
@@ -585,13 +681,40 @@ static bool below_floor(struct judging *judging, uint32_t *cut)
     return found;
 }
 
+/* A value that is there although its time is over, or that a newer version which expired hides. */
+static bool expired(const struct judging *judging, struct verdict *verdict)
+{
+    const struct model *model = judging->model;
+    char key[96];
+
+    for (size_t i = 0; i < judging->seen->count; i++) {
+        const struct seen_entry *entry = &judging->seen->entries[i];
+        const struct line *line = model_line(model, entry->key);
+
+        for (uint32_t v = 0; line && v < line->count; v++) {
+            const struct version *version = &line->versions[v];
+
+            if (version->expires == 0 || judging->seen->now < version->expires ||
+                !is_of(entry, version))
+                continue;
+            say_key(key, sizeof key, entry->key);
+            verdict->rule = RULE_PHANTOM;
+            snprintf(verdict->text, sizeof verdict->text,
+                     "key %s has a value that expired at %llu, and the clock says %llu", key,
+                     (unsigned long long)version->expires, (unsigned long long)judging->seen->now);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void diagnose(struct judging *judging, struct verdict *verdict)
 {
     struct model *model = judging->model;
     uint32_t cut = 0, best = 0, unit;
     char keys[360];
 
-    if (alien(judging, verdict))
+    if (alien(judging, verdict) || expired(judging, verdict))
         return;
     if (below_floor(judging, &cut)) {
         const struct unit *lost = &model->units[cut + 1];

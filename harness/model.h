@@ -6,6 +6,10 @@
  * before the crash covers) and the *ceiling* (the last unit begun before the crash). Units that
  * answered an error are *optional*: absent, or wholly present at their place.
  *
+ * A version may *expire*: it is shown as long as the clock stands below its time, and nothing of
+ * its key is shown from then on. A store may forget it then, so that with a clock set back it may
+ * be shown again or not; what it replaced may not.
+ *
  * Time is counted in calls of the simulated disk: an event with position p happened after p calls
  * had returned and before the next. A crash at k sees the events with position <= k. */
 #ifndef HARNESS_MODEL_H
@@ -52,6 +56,7 @@ struct model_write {
     struct bytes key;
     uint64_t hash;
     uint32_t len;
+    uint64_t expires; /* 0: never */
 };
 
 enum unit_status { UNIT_PENDING, UNIT_OK, UNIT_ERROR };
@@ -76,8 +81,18 @@ struct promise {
 struct version {
     uint32_t unit; /* 0: the base */
     bool absent;
+    bool vague; /* of the base: when it expires is not known */
     uint32_t len;
     uint64_t hash;
+    uint64_t expires; /* 0: never */
+    uint64_t most;    /* of the base: the latest that the clock has shown since it was written */
+};
+
+/* The clock was set, or moved. */
+struct tick {
+    uint32_t op;
+    size_t at; /* position */
+    uint64_t now;
 };
 
 struct line { /* all versions of a key, oldest first */
@@ -96,6 +111,7 @@ struct seen_entry {
 struct seen {
     struct seen_entry *entries;
     size_t count, room;
+    uint64_t now;  /* the clock when it was read */
     uint8_t *text; /* the keys' bytes */
     size_t text_len, text_room;
 };
@@ -116,6 +132,8 @@ struct model {
     uint32_t promise_count, promise_room;
     struct line *lines; /* sorted by key */
     uint32_t line_count, line_room;
+    struct tick *ticks;
+    uint32_t tick_count, tick_room;
     uint64_t *dead; /* hashes of values of earlier epochs */
     uint32_t dead_count, dead_room;
     int32_t *sweep;
@@ -125,8 +143,20 @@ struct model {
 
 void model_init(struct model *model);
 void model_release(struct model *model);
-/* A new epoch that begins with what was recovered: all units go, their values are dead. */
-void model_rebase(struct model *model, const struct seen *seen);
+/* A new epoch that begins with what was recovered: all units go, their values are dead. `seen` is
+ * all that the store holds: read with the clock at 0, so that what has expired is seen, too. `from`
+ * is the model of the epoch that it was recovered from, or the same; it knows when things expire.
+ * Tell it the clock afterwards. */
+void model_rebase(struct model *model, const struct model *from, const struct seen *seen);
+/* Operation `op` set the clock. */
+void model_set_clock(struct model *model, uint32_t op, size_t at, uint64_t now);
+uint64_t model_clock(const struct model *model, size_t at);
+bool model_expires(const struct model *model); /* does anything? */
+
+/* What a reader whose clock stands at `now` may be shown of a version (NULL: never there). */
+enum shown { SHOWN_ABSENT, SHOWN_VALUE, SHOWN_EITHER };
+enum shown model_shown(const struct model *model, const struct version *version, size_t at,
+                       uint64_t now);
 
 uint64_t model_hash(struct bytes value);
 

@@ -110,7 +110,7 @@ static uint32_t begin(struct world *world, const struct plain_write *writes, uin
 
         unit->writes[i] = writes[i];
         list[i] = (struct model_write){is_delete, key_bytes(writes[i].key), model_hash(value),
-                                       (uint32_t)value.len};
+                                       (uint32_t)value.len, 0};
     }
     number = model_begin(&world->model, world->count, false, list, count, world->now);
     assert_int_equal(number, world->count);
@@ -356,7 +356,7 @@ static void rebase(struct world *world, struct seen *seen)
     state_at(world, &span, (uint32_t)rng_below(&world->rng, (uint64_t)1 << span.optional_count),
              cut, &state);
     see(seen, &state);
-    model_rebase(&world->model, seen);
+    model_rebase(&world->model, &world->model, seen);
     world->base = state;
     world->count = world->errors = 0;
     world->promises = world->now = 0;
@@ -541,7 +541,7 @@ static void strangers_and_damage_are_told_apart(void **state)
     expect_rule(&world, &seen, RULE_PHANTOM); /* never written, the empty key */
     seen = (struct state){{0}};
     see(&reading, &seen);
-    model_rebase(&world.model, &reading); /* the crash lost both */
+    model_rebase(&world.model, &world.model, &reading); /* the crash lost both */
     world.now = 0;
     seen.value[1] = 11;
     expect_rule(&world, &seen, RULE_PHANTOM); /* back from the dead, on a key that is new again */
@@ -633,10 +633,86 @@ static void without_trust_a_promise_is_void(void **state)
     model_release(&world.model);
 }
 
+static enum rule judged_at(struct model *model, uint64_t now, const char *value)
+{
+    struct seen seen = {0};
+    struct verdict verdict;
+
+    if (value)
+        seen_add(&seen, bytes_str("k"), bytes_str(value));
+    seen.now = now;
+    model_judge(model, 100, false, SIZE_MAX, &seen, &verdict);
+    seen_release(&seen);
+    return verdict.rule;
+}
+
+/* k is "old", then "new" until 50; the clock goes 10, 40, 60, 45. */
+static void values_expire(void **state)
+{
+    struct model model;
+    struct model_write old = {false, bytes_str("k"), model_hash(bytes_str("old")), 3, 0};
+    struct model_write until = {false, bytes_str("k"), model_hash(bytes_str("new")), 3, 50};
+
+    model_init(&model);
+    model_set_clock(&model, 0, 0, 10);
+    model_begin(&model, 1, true, &old, 1, 1);
+    model_end(&model, 1, UNIT_OK, 1, 2);
+    model_begin(&model, 2, true, &until, 1, 3);
+    model_end(&model, 2, UNIT_OK, 2, 4);
+    model_promise(&model, 2, 4, "sync");
+    model_set_clock(&model, 3, 5, 40);
+    assert_int_equal(judged_at(&model, 40, "new"), RULE_NONE);
+    assert_int_equal(judged_at(&model, 49, "new"), RULE_NONE);
+    assert_int_equal(judged_at(&model, 50, NULL), RULE_NONE);
+    assert_int_equal(judged_at(&model, 50, "new"), RULE_PHANTOM);
+    assert_int_equal(judged_at(&model, 40, NULL), RULE_BELOW_FLOOR);  /* too early */
+    assert_int_equal(judged_at(&model, 50, "old"), RULE_BELOW_FLOOR); /* what it replaced */
+    model_set_clock(&model, 4, 6, 60);
+    model_set_clock(&model, 5, 7, 45); /* back: there or not, but never the older one */
+    assert_int_equal(model_clock(&model, 6), 60);
+    assert_int_equal(model_clock(&model, 100), 45);
+    assert_int_equal(judged_at(&model, 45, "new"), RULE_NONE);
+    assert_int_equal(judged_at(&model, 45, NULL), RULE_NONE);
+    assert_int_equal(judged_at(&model, 45, "old"), RULE_BELOW_FLOOR);
+    until.expires = 55; /* written after the jump: the 60 does not count for it */
+    model_begin(&model, 6, true, &until, 1, 8);
+    model_end(&model, 6, UNIT_OK, 3, 9);
+    model_promise(&model, 3, 9, "sync");
+    assert_int_equal(judged_at(&model, 45, "new"), RULE_NONE);
+    assert_int_equal(judged_at(&model, 45, NULL), RULE_BELOW_FLOOR);
+    model_release(&model);
+}
+
+/* A base remembers when it expires, and that the clock has been there. */
+static void bases_expire(void **state)
+{
+    struct model model;
+    struct model_write until = {false, bytes_str("k"), model_hash(bytes_str("new")), 3, 50};
+    struct seen seen = {0};
+
+    model_init(&model);
+    model_set_clock(&model, 0, 0, 10);
+    model_begin(&model, 1, true, &until, 1, 1);
+    model_end(&model, 1, UNIT_OK, 1, 2);
+    seen_add(&seen, bytes_str("k"), bytes_str("new"));
+    model_rebase(&model, &model, &seen);
+    model_set_clock(&model, 0, 0, 10);
+    assert_int_equal(judged_at(&model, 10, NULL), RULE_HOLE);
+    assert_int_equal(judged_at(&model, 10, "new"), RULE_NONE);
+    assert_int_equal(judged_at(&model, 70, NULL), RULE_NONE);
+    model_set_clock(&model, 1, 0, 70);
+    model_rebase(&model, &model, &seen);
+    model_set_clock(&model, 0, 0, 10);
+    assert_int_equal(judged_at(&model, 10, NULL), RULE_NONE);
+    assert_int_equal(judged_at(&model, 10, "new"), RULE_NONE);
+    seen_release(&seen);
+    model_release(&model);
+}
+
 static void sequence_numbers_name_units(void **state)
 {
     struct model model;
-    struct model_write write = {false, bytes_str("k"), 1, 1};
+    struct model_write write = {false, bytes_str("k"), 1, 1, 0};
 
     model_init(&model);
     assert_int_equal(model_units_of_seq(&model, 100), 0);
@@ -664,7 +740,7 @@ static void long_and_binary_keys_are_described(void **state)
 
     model_init(&model);
     for (uint32_t u = 0; u < 20; u++) {
-        struct model_write write = {false, bytes_of(keys[u], 300), u + 5, 1};
+        struct model_write write = {false, bytes_of(keys[u], 300), u + 5, 1, 0};
 
         memset(keys[u], u % 2 ? 0x01 : 'x', 300);
         keys[u][299] = (uint8_t)u;
@@ -708,6 +784,8 @@ int main(void)
         cmocka_unit_test(the_empty_key_and_value_count),
         cmocka_unit_test(a_kill_takes_nothing_that_returned),
         cmocka_unit_test(without_trust_a_promise_is_void),
+        cmocka_unit_test(values_expire),
+        cmocka_unit_test(bases_expire),
         cmocka_unit_test(sequence_numbers_name_units),
         cmocka_unit_test(long_and_binary_keys_are_described),
         cmocka_unit_test(rules_have_names),

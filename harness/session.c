@@ -10,6 +10,13 @@
 #include "base/rng.h"
 #include "powercut/posix.h"
 
+#define CLOCK_START 1000u
+
+static uint64_t session_clock(void *ctx)
+{
+    return ((struct session *)ctx)->clock;
+}
+
 static void mount_disk(struct session *session)
 {
     pc_disk_step_limit(session->disk, STEP_LIMIT, judge_hang, NULL);
@@ -22,6 +29,8 @@ void session_init(struct session *session, struct trace *trace, const struct pc_
     session->disk = pc_disk_new(&trace->disk);
     model_init(&session->model);
     model_init(&session->before);
+    session->clock = CLOCK_START;
+    model_set_clock(&session->model, 0, 0, session->clock);
     memcpy(session->faults, trace->faults, sizeof session->faults);
     for (int i = 0; i < TRACE_FAULTS; i++)
         session->faults[i].seen = session->faults[i].fired = 0;
@@ -111,6 +120,8 @@ static enum pc_store_status open_db(struct session *session, struct pc_store_err
                                .alloc = heap_alloc,
                                .free = heap_free,
                                .alloc_ctx = &session->heap,
+                               .clock = session_clock,
+                               .clock_ctx = session,
                                .tuning = session->trace->tuning};
     enum pc_store_status st;
 
@@ -190,6 +201,13 @@ static bool lift(struct session *session)
     return lasting;
 }
 
+static enum pc_store_status scan_now(struct session *session, void *snapshot,
+                                     struct pc_store_error *error)
+{
+    session->seen.now = session->clock;
+    return judge_scan(session->store, session->db, snapshot, &session->seen, error);
+}
+
 /* Opens, again when a fault was in the way; then everything acknowledged must be there. */
 static void open_live(struct session *session)
 {
@@ -205,8 +223,7 @@ static void open_live(struct session *session)
         st = open_db(session, &error);
     }
     if (st == PC_STORE_OK && session->trouble != TROUBLE_NONE &&
-        judge_scan(session->store, session->db, NULL, &session->seen, &error) != PC_STORE_OK &&
-        session->trouble != TROUBLE_BITROT) {
+        scan_now(session, NULL, &error) != PC_STORE_OK && session->trouble != TROUBLE_BITROT) {
         close_db(session);
         st = open_db(session, &error);
     }
@@ -215,11 +232,11 @@ static void open_live(struct session *session)
         refusal(session, st, "open fails", error.text);
         return;
     }
-    st = judge_scan(session->store, session->db, NULL, &session->seen, &error);
+    st = scan_now(session, NULL, &error);
     if (st && faulty(session)) /* a read that failed once succeeds the next time */
-        st = judge_scan(session->store, session->db, NULL, &session->seen, &error);
+        st = scan_now(session, NULL, &error);
     if (st && lift(session))
-        st = judge_scan(session->store, session->db, NULL, &session->seen, &error);
+        st = scan_now(session, NULL, &error);
     if (st) {
         refusal(session, st, "the store opens and cannot be read", error.text);
         return;
@@ -273,10 +290,12 @@ static uint32_t begin_unit(struct session *session, const struct op *op, struct 
             value_bytes(w->value, value);
         used += w->is_delete ? 0 : w->value.len;
         writes[i] = (struct pc_write){w->is_delete, trace->keys[w->key],
-                                      bytes_of(value, w->is_delete ? 0 : w->value.len)};
+                                      bytes_of(value, w->is_delete ? 0 : w->value.len), 0};
+        if (w->ttl && session->store->promises & PC_PROMISE_EXPIRY)
+            writes[i].expires = session->clock + w->ttl;
         model_writes[i] =
             (struct model_write){w->is_delete, writes[i].key, model_hash(writes[i].value),
-                                 (uint32_t)writes[i].value.len};
+                                 (uint32_t)writes[i].value.len, writes[i].expires};
     }
     return model_begin(&session->model, session->op, op->sync, model_writes, op->writes,
                        now(session));
@@ -335,7 +354,7 @@ static void read_key(struct session *session, struct bytes key, void *snapshot, 
     struct pc_store_error error = {0};
     enum pc_store_status st = session->store->get(session->db, snapshot, key, take, &got, &error);
     const struct version *version = model_at(&session->model, key, cut);
-    bool expected = version && !version->absent;
+    enum shown shown = model_shown(&session->model, version, now(session), session->clock);
 
     note(session, st);
     note(session, got.hash);
@@ -347,11 +366,11 @@ static void read_key(struct session *session, struct bytes key, void *snapshot, 
         if (!faulty(session))
             violate(session, RULE_READ, "get fails without a fault", error.text);
     } else if (!model_uncertain(&session->model, key)) {
-        if (got.found != expected ||
-            (expected && (got.hash != version->hash || got.len != version->len)))
+        if (got.found ? shown == SHOWN_ABSENT : shown == SHOWN_VALUE)
             violate(session, RULE_READ, "get differs from the reference map",
-                    !expected ? "a value where none is expected"
-                              : (got.found ? "another value" : "the key is not found"));
+                    got.found ? "a value where none is expected" : "the key is not found");
+        else if (got.found && (got.hash != version->hash || got.len != version->len))
+            violate(session, RULE_READ, "get differs from the reference map", "another value");
     }
 }
 
@@ -365,12 +384,14 @@ static bool scan_agrees(struct session *session, uint32_t cut)
         struct bytes key = model->lines[l].key;
         const struct version *version = model_at(model, key, cut);
         const struct seen_entry *entry = seen_find(&session->seen, key);
+        enum shown shown;
 
         if (entry)
             i++;
         if (model_uncertain(model, key))
             continue;
-        if ((entry != NULL) != (version && !version->absent))
+        shown = model_shown(model, version, now(session), session->clock);
+        if (entry ? shown == SHOWN_ABSENT : shown == SHOWN_VALUE)
             return false;
         if (entry && (entry->hash != version->hash || entry->len != version->len))
             return false;
@@ -384,7 +405,7 @@ static void read_all(struct session *session, void *snapshot, uint32_t cut, bool
     struct pc_store_error error = {0};
     struct verdict verdict = {0};
 
-    if (judge_scan(session->store, session->db, snapshot, &session->seen, &error)) {
+    if (scan_now(session, snapshot, &error)) {
         if (!faulty(session))
             violate(session, RULE_READ, "the scan fails without a fault", error.text);
         return;
@@ -520,6 +541,12 @@ void session_apply(struct session *session, uint32_t index, FILE *out)
         close_db(session);
         ensure_open(session);
         break;
+    case OP_CLOCK:
+        session->clock = op->shift < 0 && session->clock < (uint64_t)-op->shift
+                             ? 0
+                             : session->clock + (uint64_t)op->shift;
+        model_set_clock(&session->model, session->op, now(session), session->clock);
+        break;
     default:
         if (ensure_open(session))
             apply_open(session, op, out);
@@ -610,6 +637,29 @@ static void begin_trouble(struct session *session, enum trouble trouble, uint32_
     }
 }
 
+/* The next epoch begins with what the store holds, what has expired included: a clock that is set
+ * back shows it. That may be there or not, and what it replaced may not. */
+static void rebase(struct session *session, bool ask)
+{
+    struct pc_store_error error = {0};
+    struct verdict verdict = {0};
+    uint64_t clock = session->clock;
+
+    if (session->verdict.rule == RULE_NONE && model_expires(&session->before)) {
+        session->clock = 0;
+        if (scan_now(session, NULL, &error))
+            violate(session, RULE_READ, "the scan fails with the clock set back", error.text);
+        session->clock = clock;
+        if (ask)
+            model_judge(&session->before, session->before_at, false, 0, &session->seen, &verdict);
+        if (verdict.rule != RULE_NONE)
+            violate(session, verdict.rule, "after the crash, with the clock set back",
+                    verdict.text);
+    }
+    model_rebase(&session->model, &session->before, &session->seen);
+    model_set_clock(&session->model, 0, 0, clock);
+}
+
 void session_recover(struct session *session, struct pc_image *image, size_t k,
                      enum trouble trouble, uint32_t trouble_at)
 {
@@ -630,6 +680,7 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
     session->below = session->disk;
     session->image = image;
     session->disk = pc_disk_boot(image);
+    session->clock = model_clock(&session->before, at);
     session->epoch++;
     session->opened = SIZE_MAX;
     mount_disk(session);
@@ -654,5 +705,5 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
         verdict.rule = RULE_NONE;
     if (verdict.rule != RULE_NONE)
         violate(session, verdict.rule, "after the crash", verdict.text);
-    model_rebase(&session->model, &session->seen);
+    rebase(session, trouble != TROUBLE_BITROT);
 }

@@ -47,6 +47,7 @@ struct session {
     bool armed;                  /* a rule was armed in this epoch */
     struct pc_store_error error; /* of the newest operation, when it answered one */
     uint32_t epoch, op;
+    uint64_t clock;     /* what the store is told */
     bool lied;          /* a sync lied before a crash: typed errors are legal from then on */
     bool refused;       /* and the store answered one: nothing more can be done with it */
     bool crashed;       /* between OP_CRASH and OP_RECOVER */

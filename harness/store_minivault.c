@@ -111,6 +111,8 @@ static enum pc_store_status store_open(const struct pc_store_env *env, void **db
     vault_options_init(&options);
     options.background = VAULT_INLINE;
     options.hooks = env->hooks;
+    options.clock = env->clock;
+    options.clock_ctx = env->clock_ctx;
     if (!tune_all(&options, env->tuning)) {
         free(handle);
         error->status = PC_STORE_INVALID;
@@ -152,7 +154,10 @@ static enum pc_store_status store_write(void *db, const struct pc_write *writes,
     if (count == 1) {
         const struct pc_write *w = &writes[0];
 
-        if (w->is_delete)
+        if (w->expires)
+            st = vault_put_until(handle->vault, w->key.data, w->key.len, w->value.data,
+                                 w->value.len, w->expires, sync, seq);
+        else if (w->is_delete)
             st = vault_delete(handle->vault, w->key.data, w->key.len, sync, seq);
         else
             st = vault_put(handle->vault, w->key.data, w->key.len, w->value.data, w->value.len,
@@ -166,7 +171,10 @@ static enum pc_store_status store_write(void *db, const struct pc_write *writes,
     for (size_t i = 0; i < count && st == VAULT_OK; i++) {
         const struct pc_write *w = &writes[i];
 
-        if (w->is_delete)
+        if (w->expires)
+            st = vault_batch_put_until(handle->batch, w->key.data, w->key.len, w->value.data,
+                                       w->value.len, w->expires);
+        else if (w->is_delete)
             st = vault_batch_delete(handle->batch, w->key.data, w->key.len);
         else
             st = vault_batch_put(handle->batch, w->key.data, w->key.len, w->value.data,
@@ -310,7 +318,8 @@ const struct pc_store store_minivault = {
     .abi = PC_STORE_ABI,
     .name = "minivault",
     .promises = PC_PROMISE_SYNC | PC_PROMISE_PROCESS_KILL | PC_PROMISE_PREFIX | PC_PROMISE_BATCH |
-                PC_PROMISE_CLOSE | PC_PROMISE_FLUSH | PC_PROMISE_SNAPSHOT | PC_PROMISE_FAIL_STOP,
+                PC_PROMISE_CLOSE | PC_PROMISE_FLUSH | PC_PROMISE_SNAPSHOT | PC_PROMISE_FAIL_STOP |
+                PC_PROMISE_EXPIRY,
     .open = store_open,
     .close = store_close,
     .write = store_write,

@@ -97,7 +97,7 @@ void trace_add_write(struct trace *trace, struct op *op, bool is_delete, uint16_
     must(op->first_write + op->writes == trace->write_count);
     trace->writes =
         grown(trace->writes, &trace->write_room, trace->write_count + 1, sizeof *trace->writes);
-    trace->writes[trace->write_count++] = (struct trace_write){is_delete, key, value};
+    trace->writes[trace->write_count++] = (struct trace_write){is_delete, key, value, 0};
     op->writes++;
 }
 
@@ -125,7 +125,7 @@ static const char *const op_names[OP_KINDS] = {
     [OP_CLOSE] = "close",     [OP_FAULT] = "fault",     [OP_CRASH] = "crash",
     [OP_LOSE] = "lose",       [OP_KEEP] = "keep",       [OP_TROUBLE] = "trouble",
     [OP_RECOVER] = "recover", [OP_CHECK] = "check",     [OP_SHOW] = "show",
-    [OP_EXPLORE] = "explore", [OP_REACHED] = "reached",
+    [OP_EXPLORE] = "explore", [OP_REACHED] = "reached", [OP_CLOCK] = "clock",
 };
 
 const char *trace_step_name(enum op_kind kind)
@@ -156,6 +156,8 @@ static void print_write(FILE *out, const struct trace *trace, const struct trace
     } else {
         fprintf(out, " len=%u seed=%u", (unsigned)write->value.len, (unsigned)write->value.seed);
     }
+    if (write->ttl)
+        fprintf(out, " ttl=%u", (unsigned)write->ttl);
 }
 
 static void print_crash(FILE *out, const struct crash *crash)
@@ -200,6 +202,9 @@ void trace_print_op(FILE *out, const struct trace *trace, const struct op *op)
     case OP_RELEASE:
     case OP_AT:
         fprintf(out, " s%u", (unsigned)op->slot);
+        break;
+    case OP_CLOCK:
+        fprintf(out, " %+lld", (long long)op->shift);
         break;
     case OP_FAULT:
         fault_print(out, &trace->faults[op->slot]);
@@ -346,6 +351,7 @@ static bool parse_value(struct parse *parse, struct value *value)
 static bool parse_write(struct parse *parse, bool is_delete)
 {
     struct value value = {0};
+    uint64_t ttl;
     uint16_t key;
 
     if (!parse_key(parse, &key))
@@ -354,6 +360,11 @@ static bool parse_write(struct parse *parse, bool is_delete)
         return false;
     trace_add_write(parse->trace, &parse->trace->ops[parse->trace->op_count - 1], is_delete, key,
                     value);
+    if (is_delete || !accept(parse, "ttl="))
+        return true;
+    if (!number(parse, UINT32_MAX, &ttl))
+        return false;
+    parse->trace->writes[parse->trace->write_count - 1].ttl = (uint32_t)ttl;
     return true;
 }
 
@@ -512,6 +523,22 @@ static bool parse_trouble(struct parse *parse, struct op *op)
     return true;
 }
 
+static bool parse_shift(struct parse *parse, struct op *op)
+{
+    uint64_t n;
+    bool back;
+
+    blanks(parse);
+    back = *parse->at == '-';
+    if (*parse->at != '-' && *parse->at != '+')
+        return wrong(parse, "+N or -N is expected");
+    parse->at++;
+    if (!number(parse, UINT32_MAX, &n))
+        return false;
+    op->shift = back ? -(int64_t)n : (int64_t)n;
+    return true;
+}
+
 static bool parse_range(struct parse *parse, struct op *op)
 {
     blanks(parse);
@@ -543,6 +570,8 @@ static bool parse_arguments(struct parse *parse, struct op *op)
         return *parse->at == '\0' || parse_key(parse, &op->key);
     case OP_COMPACT:
         return parse_range(parse, op);
+    case OP_CLOCK:
+        return parse_shift(parse, op);
     case OP_FAULT:
         return parse_fault(parse, op);
     case OP_CRASH:

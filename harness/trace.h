@@ -39,6 +39,7 @@ enum op_kind {
     OP_SHOW,    /* prints the disk or the log of calls */
     OP_EXPLORE, /* recovers every crash of the epoch */
     OP_REACHED, /* a mark must have been hit */
+    OP_CLOCK,   /* the clock jumps */
     OP_KINDS
 };
 
@@ -46,6 +47,7 @@ struct trace_write {
     bool is_delete;
     uint16_t key;
     struct value value;
+    uint32_t ttl; /* of a put, from now; 0: it never expires */
 };
 
 /* Where the power fails: before the nth call of a kind on a file in this epoch, at its end, or at a
@@ -79,6 +81,7 @@ struct op {
     uint32_t first_write, writes;
     uint16_t key, key_end; /* TRACE_NO_KEY: none */
     uint32_t slot;         /* snapshot slot, fault number */
+    int64_t shift;         /* of the clock */
     struct crash crash;
     struct item_name item;
     char word[48]; /* show, reached */

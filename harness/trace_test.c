@@ -28,7 +28,7 @@ static bool same_write(const struct trace *a, const struct trace_write *x, const
         return false;
     if (x->is_delete)
         return true;
-    if (x->value.len != y->value.len || !x->value.text != !y->value.text)
+    if (x->ttl != y->ttl || x->value.len != y->value.len || !x->value.text != !y->value.text)
         return false;
     return x->value.text ? memcmp(x->value.text, y->value.text, x->value.len) == 0
                          : x->value.seed == y->value.seed;
@@ -74,6 +74,8 @@ static bool same_op(const struct trace *a, const struct op *x, const struct trac
     case OP_RELEASE:
     case OP_AT:
         return x->slot == y->slot;
+    case OP_CLOCK:
+        return x->shift == y->shift;
     case OP_FAULT:
         return same_fault(&a->faults[x->slot], &b->faults[y->slot]);
     case OP_CRASH:
@@ -256,6 +258,8 @@ static void add_random_write(struct trace *trace, struct rng *rng, struct op *op
         value = (struct value){(uint32_t)text.len, 0, copy};
     }
     trace_add_write(trace, op, is_delete, key, value);
+    if (!is_delete && rng_chance(rng, 1, 3))
+        trace->writes[trace->write_count - 1].ttl = (uint32_t)rng_next(rng);
 }
 
 static void name_place(char *out, size_t room, struct rng *rng, bool root)
@@ -323,6 +327,8 @@ static void add_random_op(struct trace *trace, struct rng *rng)
         op->key_end = random_key(trace, rng);
     if (kind == OP_SNAPSHOT || kind == OP_AT || kind == OP_RELEASE)
         op->slot = (uint32_t)rng_below(rng, TRACE_SLOTS);
+    if (kind == OP_CLOCK)
+        op->shift = (int64_t)rng_below(rng, UINT32_MAX) * (rng_chance(rng, 1, 2) ? 1 : -1);
     if (kind == OP_FAULT)
         add_random_fault(trace, rng, op);
     if (kind == OP_CRASH)

@@ -211,7 +211,7 @@ static enum vault_status dump_records(struct env *env, enum format_file kind, ui
         struct taker ops;
         struct bytes key;
         struct bytes value;
-        bool put = false;
+        unsigned kind_of_op = 0;
 
         st = record_next(env, &r, &record, &got);
         if (st || !got)
@@ -220,8 +220,9 @@ static enum vault_status dump_records(struct env *env, enum format_file kind, ui
                record.kind == FORMAT_RECORD_DATA ? "record" : "claim",
                (unsigned long long)record.seq, record.count, record.payload.len);
         ops = taker_of(record.payload);
-        while (kind == FORMAT_LOG && taker_left(&ops) && ops_take(&ops, &put, &key, &value)) {
-            printf("    %s ", put ? "put" : "del");
+        while (kind == FORMAT_LOG && taker_left(&ops) &&
+               ops_take(&ops, &kind_of_op, &key, &value)) {
+            printf("    %s ", kind_of_op & CURSOR_PUT ? "put" : "del");
             print_bytes(key.data, key.len);
             putchar(' ');
             print_bytes(value.data, value.len);

@@ -72,20 +72,22 @@ enum vault_background {
 struct pc_hooks; /* powercut/hooks.h */
 
 struct vault_options {
-    bool create_if_missing;           /* default true */
-    bool error_if_exists;             /* default false */
-    enum vault_background background; /* default VAULT_THREAD */
-    size_t write_buffer_size;         /* bytes of one memtable; default 4 MiB */
-    size_t block_size;                /* bytes of a data block before it is cut; default 4096 */
-    unsigned restart_interval;        /* keys between restart points; default 16 */
-    size_t table_size;                /* target bytes of a table below level 0; default 2 MiB */
-    unsigned level0_tables;           /* level-0 tables that make a compaction due; default 4 */
-    uint64_t level1_size;             /* target bytes of level 1; default 10 MiB */
-    unsigned level_multiplier;        /* target growth from level to level; default 10 */
-    unsigned bloom_bits_per_key;      /* 0: no filters; default 10 */
-    size_t block_cache_size;          /* bytes; default 8 MiB */
-    size_t read_chunk;                /* bytes the log reader asks for at once; default 32 KiB */
-    uint64_t manifest_size;           /* bytes before a new manifest is begun; default 1 MiB */
+    bool create_if_missing;             /* default true */
+    bool error_if_exists;               /* default false */
+    enum vault_background background;   /* default VAULT_THREAD */
+    size_t write_buffer_size;           /* bytes of one memtable; default 4 MiB */
+    size_t block_size;                  /* bytes of a data block before it is cut; default 4096 */
+    unsigned restart_interval;          /* keys between restart points; default 16 */
+    size_t table_size;                  /* target bytes of a table below level 0; default 2 MiB */
+    unsigned level0_tables;             /* level-0 tables that make a compaction due; default 4 */
+    uint64_t level1_size;               /* target bytes of level 1; default 10 MiB */
+    unsigned level_multiplier;          /* target growth from level to level; default 10 */
+    unsigned bloom_bits_per_key;        /* 0: no filters; default 10 */
+    size_t block_cache_size;            /* bytes; default 8 MiB */
+    size_t read_chunk;                  /* bytes the log reader asks for at once; default 32 KiB */
+    uint64_t manifest_size;             /* bytes before a new manifest is begun; default 1 MiB */
+    uint64_t (*clock)(void *clock_ctx); /* NULL: milliseconds since 1970; see vault_put_until */
+    void *clock_ctx;
     const struct vault_allocator *allocator; /* NULL: malloc and free; borrowed until close */
     const struct pc_hooks *hooks;            /* NULL: none; borrowed until close */
 };
@@ -117,12 +119,23 @@ enum vault_status vault_put(struct vault *vault, const void *key, size_t key_len
 enum vault_status vault_delete(struct vault *vault, const void *key, size_t key_len, bool sync,
                                uint64_t *seq);
 
+/* A put with a time to live: the value is there as long as the clock of the handle stands below
+ * `expires` (not 0), and is as if deleted from then on; what the key had before never comes back.
+ * With a clock that is set back, a value that had expired may be there again or not. A get reads
+ * the clock once, an iterator at its creation. Snapshots pin what was written, not the time. */
+enum vault_status vault_put_until(struct vault *vault, const void *key, size_t key_len,
+                                  const void *value, size_t value_len, uint64_t expires, bool sync,
+                                  uint64_t *seq);
+uint64_t vault_now(struct vault *vault); /* the clock of the handle */
+
 /* A batch is applied whole or not at all, in the order of its operations. */
 struct vault_batch *vault_batch_new(void); /* NULL: no memory */
 void vault_batch_free(struct vault_batch *batch);
 void vault_batch_clear(struct vault_batch *batch);
 enum vault_status vault_batch_put(struct vault_batch *batch, const void *key, size_t key_len,
                                   const void *value, size_t value_len);
+enum vault_status vault_batch_put_until(struct vault_batch *batch, const void *key, size_t key_len,
+                                        const void *value, size_t value_len, uint64_t expires);
 enum vault_status vault_batch_delete(struct vault_batch *batch, const void *key, size_t key_len);
 size_t vault_batch_count(const struct vault_batch *batch);
 enum vault_status vault_write(struct vault *vault, const struct vault_batch *batch, bool sync,

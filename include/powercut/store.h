@@ -12,7 +12,7 @@
 
 struct pc_hooks;
 
-#define PC_STORE_ABI 1u
+#define PC_STORE_ABI 2u
 
 enum pc_store_status {
     PC_STORE_OK,
@@ -42,12 +42,14 @@ enum {
     PC_PROMISE_FLUSH = 32,       /* flush makes everything durable */
     PC_PROMISE_SNAPSHOT = 64,    /* snapshots and iterators see one moment */
     PC_PROMISE_FAIL_STOP = 128,  /* after a failed log write no write is acknowledged */
+    PC_PROMISE_EXPIRY = 256, /* a write with `expires` is gone from then on; else it is ignored */
 };
 
 /* One write of a batch; key and value are borrowed for the call. */
 struct pc_write {
     bool is_delete;
     struct bytes key, value;
+    uint64_t expires; /* of a put: 0 never, else when the clock gets there */
 };
 
 /* How to open. All borrowed until close. */
@@ -57,6 +59,8 @@ struct pc_store_env {
     void *(*alloc)(void *ctx, size_t size); /* NULL: malloc */
     void (*free)(void *ctx, void *p, size_t size);
     void *alloc_ctx;
+    uint64_t (*clock)(void *ctx); /* the time; it may jump both ways */
+    void *clock_ctx;
     const char *tuning; /* "name=value name=value": the store's own words; "" for its defaults */
 };
 
