@@ -28,6 +28,8 @@
 extern "C" {
 #endif
 
+#define VAULT_VERSION "0.1.0" /* of this header; vault_version() is that of the library */
+
 #define VAULT_KEY_MAX   ((size_t)65535)
 #define VAULT_VALUE_MAX ((size_t)1 << 30)
 
@@ -46,6 +48,7 @@ enum vault_status {
 };
 
 const char *vault_status_name(enum vault_status st); /* "NOT_FOUND"; static text */
+const char *vault_version(void);                     /* "0.1.0"; static text */
 
 /* Where and why. `file` is a name within the database directory, "" when none is to blame. */
 struct vault_error {
@@ -195,6 +198,25 @@ struct vault_stats {
     uint64_t memory; /* bytes held from the allocator now */
 };
 void vault_get_stats(struct vault *vault, struct vault_stats *stats);
+
+/* What the structs of this header look like, for callers that cannot read C: bindings, and programs
+ * that take options by name or print every figure. */
+enum vault_field_kind {
+    VAULT_FIELD_BOOL = 0,
+    VAULT_FIELD_SIGNED = 1,
+    VAULT_FIELD_UNSIGNED = 2, /* enums, too */
+    VAULT_FIELD_TEXT = 3,     /* char[count], ended by a zero byte */
+    VAULT_FIELD_POINTER = 4
+};
+struct vault_field {
+    const char *name; /* NULL: the end of the table */
+    enum vault_field_kind kind;
+    uint32_t offset, size; /* bytes; size is that of one element */
+    uint32_t count;        /* elements of an array; 1 for a plain member */
+};
+/* `of` is "options", "stats" or "error"; NULL for another. `size`, when not NULL, receives the
+ * bytes of the struct. Static; any thread. */
+const struct vault_field *vault_fields(const char *of, size_t *size);
 
 /* Checks what must hold of levels and files whenever the store is quiet: tables of levels below 0
  * disjoint and ordered, every live file present with its size, no file that nothing refers to.
