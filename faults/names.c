@@ -388,6 +388,12 @@ int disk_link(struct pc_disk *disk, uint32_t ino, uint32_t dir, const char *name
     disk->hard_links = true;
     inode->links++;
     names_begin(disk);
+    if (!inode->named && !below(disk, inode)) { /* its first name */
+        inode->created = disk->log.node_count - 1;
+        inode->named = true;
+        inode->parent = dir;
+        inode->path = call.to;
+    }
     names_entry(disk, parent, disk_entry(disk, parent, name, len), ino, inode);
     return 0;
 }
@@ -623,7 +629,7 @@ static void walk_entry(struct walk *walk, const struct walk_level *level,
     size_t len = strlen(level->path) + strlen(dirent->name) + 2;
     char *path = malloc(len);
     uint8_t *data = NULL;
-    struct pc_entry entry = {path, inode->kind == DISK_DIRECTORY, NULL, 0};
+    struct pc_entry entry = {path, inode->kind == DISK_DIRECTORY, NULL, 0, dirent->ino};
 
     must(path != NULL);
     snprintf(path, len, "%s%s%s", level->path, level->path[0] ? "/" : "", dirent->name);

@@ -196,6 +196,7 @@ struct pc_entry {
     bool is_dir;
     const uint8_t *data;
     size_t size;
+    uint32_t number; /* of the file or directory: equal for two names of one file */
 };
 
 /* Every file and directory below the root of the volatile view: a directory before what is in it,
