@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 BIN    := build/release/bin
 
 .PHONY: all build-release build-dev bootstrap test crashtest conformance valgrind mutants bench demo doctor \
-        tidy fuzz fuzz-cmin format install clean help
+        tidy format install clean help
 
 all: build-release
 
@@ -20,7 +20,8 @@ help:
 	@echo "make bench       minivault beside LevelDB, RocksDB, LMDB and SQLite; N=1000000 RUNS=3 ENGINES= WORKLOADS="
 	@echo "make demo        plant a known bug, find it, shrink it, explain it"
 	@echo "make doctor      what is missing on this machine, and the command that mends it"
-	@echo "make fuzz        TARGET=log TIME=60s: libFuzzer on one reader; fuzz-cmin thins its corpus"
+	@echo "make fuzz        TARGET=log TIME=60s: libFuzzer on one reader (ENGINE=afl: AFL++);"
+	@echo "                 fuzz-smoke: all of them, one minute; fuzz-cmin thins a corpus"
 	@echo "make tidy        the rules of the house (.ci/tidy); make format rewrites the layout"
 	@echo "make install     PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"
 	@echo "make clean       remove build/"
@@ -72,9 +73,14 @@ bench: build-release
 demo doctor: build-release
 	$(BIN)/powercut $@
 
+export ENGINE
+.PHONY: fuzz fuzz-smoke fuzz-cmin
 # Installs nothing: fuzz/run says what is missing.
 fuzz:
 	@fuzz/run $(or $(TARGET),log) $(or $(TIME),60s)
+
+fuzz-smoke:
+	@fuzz/run --smoke $(or $(TIME),60s)
 
 fuzz-cmin:
 	@fuzz/run --cmin $(or $(TARGET),log)

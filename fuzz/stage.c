@@ -1,8 +1,9 @@
 /* stage.c: see stage.h.
  *
  * Files are written with ordinary calls, which faults_posix takes to the simulated disk, so what
- * the engine does afterwards is what it does in production. The disk is new for each input: a
- * leftover of one input would make a finding that no file reproduces. */
+ * the engine does afterwards is what it does in production. The disk is booted anew for
+ * each input, in the memory of the one before: a leftover of one input would make a finding that no
+ * file reproduces. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,11 +13,15 @@
 
 #include "powercut/disk.h"
 #include "powercut/posix.h"
+#include "pen.h"
 #include "stage.h"
 
 #define MOUNT "/fuzz"
 
-static struct pc_disk *disk;
+static struct pc_disk *ground; /* with the empty directory on it; made once */
+static struct pc_image *image;
+static struct pc_disk *disk; /* booted on it for each input; NULL before the first */
+static bool set;
 static size_t held;
 
 const struct stage_file *stage_find(const struct stage_files *files, enum format_file kind,
@@ -34,15 +39,31 @@ static void hangs(void *ctx)
     abort();
 }
 
-void stage_set(void)
+static void lay_ground(void)
 {
     static const struct pc_disk_config config = {.model = PC_PREFIX, .unit = 512};
 
-    must(disk == NULL);
-    disk = pc_disk_new(&config);
+    ground = pc_disk_new(&config);
+    pc_mount(MOUNT, ground);
+    must(mkdir(STAGE_DIR, 0755) == 0);
+    pc_mount(MOUNT, NULL);
+    pc_disk_settle(ground);
+    image = pc_image_new(ground, pc_disk_call_count(ground));
+}
+
+void stage_set(void)
+{
+    must(!set);
+    if (ground == NULL)
+        lay_ground();
+    pc_image_begin(image, NULL, PC_FILL_ZERO);
+    if (disk == NULL)
+        disk = pc_disk_boot(image);
+    else
+        pc_disk_reboot(disk, image);
     pc_disk_step_limit(disk, STAGE_STEPS_MAX, hangs, NULL);
     pc_mount(MOUNT, disk);
-    must(mkdir(STAGE_DIR, 0755) == 0);
+    set = true;
     held = 0;
 }
 
@@ -51,10 +72,9 @@ void stage_clear(void)
     size_t open_count = pc_open_descriptors();
 
     must(open_count == 0);
-    must(held == 0);
+    stage_forget();
     pc_mount(MOUNT, NULL);
-    pc_disk_free(disk);
-    disk = NULL;
+    set = false;
 }
 
 static void path_of(enum format_file kind, uint64_t number, char *path, size_t room)
@@ -128,14 +148,14 @@ static void *get(void *ctx, size_t size)
         abort();
     }
     held += size;
-    return malloc(size);
+    return pen_get(size);
 }
 
 static void put(void *ctx, void *p, size_t size)
 {
     must(p == NULL || held >= size);
     held -= p ? size : 0;
-    free(p);
+    pen_put(p, size);
 }
 
 const struct vault_allocator *stage_allocator(void)
@@ -143,6 +163,12 @@ const struct vault_allocator *stage_allocator(void)
     static const struct vault_allocator face = {NULL, get, put};
 
     return &face;
+}
+
+void stage_forget(void)
+{
+    must(held == 0);
+    pen_clear();
 }
 
 size_t stage_held(void)

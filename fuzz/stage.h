@@ -43,6 +43,8 @@ void stage_release(struct stage_files *files);
 /* Memory for the engine, counted by the stage. */
 const struct vault_allocator *stage_allocator(void);
 size_t stage_held(void);
+/* For targets that need memory and no disk: ends the input; no memory may be held. */
+void stage_forget(void);
 
 #define STAGE_NOW 1000u /* where the clock of every store stands */
 
