@@ -5,10 +5,8 @@
  * an answer. */
 #include "campaign.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,8 +18,10 @@
 
 #include "jobs.h"
 #include "json.h"
+#include "lanes.h"
 #include "marks.h"
 #include "place.h"
+#include "results.h"
 #include "shrink.h"
 #include "story.h"
 
@@ -36,7 +36,7 @@ struct running {
     uint64_t tasks, findings, clusters;
     uint64_t signatures[SIGNATURES];
     double began, last_line;
-    uint64_t next_line;
+    uint64_t next_line, next_sample;
     bool terminal;
     struct json json;
 };
@@ -115,15 +115,29 @@ static void task_trace(const struct campaign *campaign, uint64_t task, struct tr
 
 /* ---- in the child ---- */
 
-/* What a child hands over: this, the two numbers as text, the marks, and for a finding the shrunk
- * file, the original file and the story, each as text ended by a zero byte. */
+/* What a child hands over: this, the texts, each ended by a zero byte, and the marks. Without a
+ * finding there are the two numbers only; the image of the disk is bytes, without an end. */
+enum {
+    TEXT_STEPS,
+    TEXT_ORIGINAL,
+    TEXT_STORY,
+    TEXT_IMAGES,
+    TEXT_EXACT,
+    TEXT_LANES,
+    TEXT_DISK,
+    TEXTS
+};
+
 struct handed {
     struct tally tally;
     bool found;
     enum rule rule;
     uint32_t ops, items, tried;
     uint64_t signature;
-    size_t texts[5];
+    enum pc_model model;
+    uint32_t unit;
+    char text[640]; /* of the verdict */
+    size_t texts[TEXTS];
 };
 
 static uint64_t signature_of(const struct finding *finding)
@@ -176,7 +190,7 @@ static char *story_text(const struct trace *trace, const struct finding *finding
 }
 
 static void describe(const struct campaign *campaign, struct trace *trace, struct finding *finding,
-                     struct jobs_channel *channel, struct handed *handed, char *texts[3])
+                     struct jobs_channel *channel, struct handed *handed, char *texts[TEXTS])
 {
     bool forked = channel == NULL;
     struct shrink shrink = {.store = campaign->store,
@@ -186,11 +200,17 @@ static void describe(const struct campaign *campaign, struct trace *trace, struc
                             .beat = shrink_beat,
                             .beat_ctx = channel};
 
-    texts[1] = file_text(trace, finding, campaign->command);
+    texts[TEXT_ORIGINAL] = file_text(trace, finding, campaign->command);
     if (!campaign->no_shrink)
         shrink_finding(&shrink, trace, finding);
-    texts[0] = file_text(trace, finding, campaign->command);
-    texts[2] = story_text(trace, finding, campaign->store, channel);
+    texts[TEXT_STEPS] = file_text(trace, finding, campaign->command);
+    texts[TEXT_STORY] = story_text(trace, finding, campaign->store, channel);
+    texts[TEXT_LANES] = lanes_text(trace, finding, campaign->store, !forked);
+    if (!forked)
+        texts[TEXT_DISK] = lanes_disk(trace, finding, campaign->store, &handed->texts[TEXT_DISK]);
+    handed->model = trace->disk.model;
+    handed->unit = trace->disk.unit;
+    memcpy(handed->text, finding->verdict.text, sizeof handed->text);
     handed->found = true;
     handed->rule = finding->verdict.rule;
     handed->ops = trace->op_count;
@@ -285,7 +305,7 @@ static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
     struct explorer explorer;
     struct finding finding;
     struct trace trace;
-    char *texts[5] = {0};
+    char *texts[TEXTS] = {0};
     uint64_t *marks = calloc(marks_count() + 1, sizeof *marks);
 
     must(marks != NULL);
@@ -306,15 +326,15 @@ static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
     if (finding.found)
         describe(campaign, &trace, &finding, channel, &handed, texts);
     handed.tally = explorer.tally;
-    texts[3] = mpz_get_str(NULL, 10, explorer.tally.images);
-    texts[4] = mpz_get_str(NULL, 10, explorer.tally.exact);
-    for (int i = 0; i < 5; i++)
+    texts[TEXT_IMAGES] = mpz_get_str(NULL, 10, explorer.tally.images);
+    texts[TEXT_EXACT] = mpz_get_str(NULL, 10, explorer.tally.exact);
+    for (int i = 0; i < TEXT_DISK; i++)
         handed.texts[i] = texts[i] ? strlen(texts[i]) + 1 : 0;
     jobs_emit(channel, bytes_of(&handed, sizeof handed));
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < TEXTS; i++)
         jobs_emit(channel, bytes_of(texts[i], handed.texts[i]));
     jobs_emit(channel, bytes_of(marks, marks_count() * sizeof *marks));
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < TEXTS; i++)
         free(texts[i]);
     free(marks);
     trace_release(&trace);
@@ -331,33 +351,6 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static bool make_dirs(char *path)
-{
-    for (char *p = path + 1; *p; p++)
-        if (*p == '/') {
-            *p = '\0';
-            if (mkdir(path, 0777) != 0 && errno != EEXIST)
-                return false;
-            *p = '/';
-        }
-    return mkdir(path, 0777) == 0 || errno == EEXIST;
-}
-
-static void write_file(const char *dir, const char *name, const char *text)
-{
-    char path[4200];
-    FILE *out;
-
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    out = fopen(path, "w");
-    if (out == NULL) {
-        fprintf(stderr, "%s: cannot be written: %s\n", path, strerror(errno));
-        return;
-    }
-    fputs(text, out);
-    fclose(out);
-}
-
 static bool known(struct running *running, uint64_t signature)
 {
     for (uint64_t i = 0; i < running->clusters && i < SIGNATURES; i++)
@@ -369,52 +362,43 @@ static bool known(struct running *running, uint64_t signature)
     return false;
 }
 
-static void finding_json(struct running *running, uint64_t task, const struct handed *handed,
-                         const char *path, const char *story)
-{
-    struct json *json = &running->json;
-
-    json_object_begin(json);
-    json_key_text(json, "type", "finding");
-    json_key_u64(json, "number", running->clusters);
-    json_key_u64(json, "task", task);
-    json_key_text(json, "rule", rule_name(handed->rule));
-    json_key_u64(json, "operations", handed->ops);
-    json_key_u64(json, "items", handed->items);
-    json_key_text(json, "file", path);
-    json_key_text(json, "story", story);
-    json_key_seconds(json, "found_after_seconds", now() - running->began);
-    json_object_end(json);
-    if (!json_line(json, stdout))
-        fprintf(stderr, "standard output cannot be written\n");
-}
-
 static void report_finding(struct running *running, uint64_t task, const struct handed *handed,
-                           char *texts[3])
+                           char **texts, struct bytes errors)
 {
     const struct campaign *campaign = running->campaign;
-    char dir[4096], file[4200];
+    struct result_finding finding = {.task = task,
+                                     .seed = campaign->seed,
+                                     .signature = handed->signature,
+                                     .rule = handed->rule,
+                                     .model = handed->model,
+                                     .unit = handed->unit,
+                                     .ops = handed->ops,
+                                     .items = handed->items,
+                                     .text = handed->text,
+                                     .steps = texts[TEXT_STEPS],
+                                     .original = texts[TEXT_ORIGINAL],
+                                     .story = texts[TEXT_STORY],
+                                     .lanes = texts[TEXT_LANES],
+                                     .disk = bytes_of(texts[TEXT_DISK], handed->texts[TEXT_DISK]),
+                                     .errors = errors,
+                                     .seconds = now() - running->began};
+    char file[4200];
 
     running->findings++;
     if (known(running, handed->signature))
         return;
-    snprintf(dir, sizeof dir, "%s/seed-%llu/finding-%03llu-%s-%08x", campaign->out,
-             (unsigned long long)campaign->seed, (unsigned long long)running->clusters,
-             rule_name(handed->rule), (unsigned)handed->signature);
-    if (!make_dirs(dir))
-        fprintf(stderr, "%s: cannot be made: %s\n", dir, strerror(errno));
-    write_file(dir, "finding.crash", texts[0]);
-    write_file(dir, "original.crash", texts[1]);
-    write_file(dir, "explain.txt", texts[2]);
-    snprintf(file, sizeof file, "%s/finding.crash", dir);
+    finding.number = running->clusters;
+    results_folder(campaign, &finding, file, sizeof file);
     if (campaign->json) {
-        finding_json(running, task, handed, file, texts[2]);
+        results_finding(&running->json, campaign, &finding, file);
+        results_annotate(stderr, campaign, &finding, file);
         return;
     }
     printf("finding %llu after %.1f s, %u operations, %u items\n%s",
-           (unsigned long long)running->clusters, now() - running->began, (unsigned)handed->ops,
-           (unsigned)handed->items, texts[2]);
+           (unsigned long long)running->clusters, finding.seconds, (unsigned)handed->ops,
+           (unsigned)handed->items, finding.story);
     printf("replay: %s replay %s\n\n", campaign->program, file);
+    results_annotate(stdout, campaign, &finding, file);
     fflush(stdout);
 }
 
@@ -427,7 +411,7 @@ static void report_death(struct running *running, uint64_t task, const struct jo
     struct finding finding = {.found = true, .live = true};
     struct handed handed = {0};
     const struct armed *armed = result->scratch;
-    char *texts[3] = {0};
+    char *texts[TEXTS] = {0};
     struct trace trace;
 
     task_trace(campaign, task, &trace);
@@ -442,8 +426,8 @@ static void report_death(struct running *running, uint64_t task, const struct jo
         if (*p == '\n')
             *p = ' ';
     describe(campaign, &trace, &finding, NULL, &handed, texts);
-    report_finding(running, task, &handed, texts);
-    for (int i = 0; i < 3; i++)
+    report_finding(running, task, &handed, texts, result->stderr_tail);
+    for (int i = 0; i < TEXTS; i++)
         free(texts[i]);
     trace_release(&trace);
 }
@@ -474,12 +458,41 @@ static void progress(struct running *running, bool last)
     fflush(stderr);
 }
 
+static void count_reached(void *ctx, const char *name, uint64_t hits)
+{
+    *(uint64_t *)ctx += hits > 0;
+}
+
+/* How far the search is, ever more seldom: the report draws its growth. */
+static void sample_json(struct running *running)
+{
+    struct json *json = &running->json;
+    uint64_t reached = 0;
+
+    if (!running->campaign->json || running->tasks < running->next_sample)
+        return;
+    running->next_sample = running->tasks + 1 + running->tasks / 12;
+    marks_each(count_reached, &reached);
+    json_object_begin(json);
+    json_key_text(json, "type", "progress");
+    json_key_u64(json, "traces", running->tally.traces);
+    json_key_u64(json, "crash_points", running->tally.points);
+    json_key_u64(json, "recoveries", running->tally.recoveries);
+    json_key_u64(json, "recovered_states", running->tally.states);
+    json_key_u64(json, "marks_reached", reached);
+    json_key_u64(json, "findings", running->clusters);
+    json_key_seconds(json, "spent_seconds", now() - running->began);
+    json_object_end(json);
+    if (!json_line(json, stdout))
+        fprintf(stderr, "standard output cannot be written\n");
+}
+
 static bool done(void *ctx, uint64_t task, const struct jobs_result *result)
 {
     struct running *running = ctx;
     struct campaign *campaign = running->campaign;
     const uint8_t *at = result->emitted.data;
-    char *texts[5];
+    char *texts[TEXTS];
     struct handed handed;
 
     running->tasks++;
@@ -490,7 +503,7 @@ static bool done(void *ctx, uint64_t task, const struct jobs_result *result)
 
         memcpy(&handed, at, sizeof handed);
         at += sizeof handed;
-        for (int i = 0; i < 5; i++) {
+        for (int i = 0; i < TEXTS; i++) {
             texts[i] = handed.texts[i] ? (char *)at : "";
             at += handed.texts[i];
         }
@@ -500,15 +513,16 @@ static bool done(void *ctx, uint64_t task, const struct jobs_result *result)
             memcpy(&hits, at + i * sizeof hits, sizeof hits);
             marks_add(i, hits);
         }
-        mpz_init_set_str(images, texts[3], 10);
-        mpz_init_set_str(exact, texts[4], 10);
+        mpz_init_set_str(images, texts[TEXT_IMAGES], 10);
+        mpz_init_set_str(exact, texts[TEXT_EXACT], 10);
         memcpy(&handed.tally.images, &images, sizeof images);
         memcpy(&handed.tally.exact, &exact, sizeof exact);
         tally_add(&running->tally, &handed.tally);
         mpz_clears(images, exact, NULL);
         if (handed.found)
-            report_finding(running, task, &handed, texts);
+            report_finding(running, task, &handed, texts, (struct bytes){0});
     }
+    sample_json(running);
     progress(running, false);
     return campaign->max_findings == 0 || running->clusters < campaign->max_findings;
 }

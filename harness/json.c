@@ -311,6 +311,14 @@ void json_key_decimal(struct json *json, const char *name, const char *digits)
     json_decimal(json, digits);
 }
 
+void json_key_value(struct json *json, const char *name, const char *value)
+{
+    must(*value != '\0');
+    json_key(json, name);
+    value_begin(json);
+    append(json, value, strlen(value));
+}
+
 bool json_line(struct json *json, FILE *out)
 {
     bool written;

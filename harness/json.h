@@ -62,6 +62,9 @@ void json_key_bool(struct json *json, const char *name, bool value);
 void json_key_seconds(struct json *json, const char *name, double seconds);
 void json_key_decimal(struct json *json, const char *name, const char *digits);
 
+/* A finished value, as another writer made it: not looked at. */
+void json_key_value(struct json *json, const char *name, const char *value);
+
 /* Writes the finished value and a newline to `out`, flushes it and empties the buffer. False: the
  * write failed (errno says how); the buffer is empty then, too. */
 MUST_USE bool json_line(struct json *json, FILE *out);

@@ -720,6 +720,7 @@ static void diagnose(struct judging *judging, struct verdict *verdict)
         const struct unit *lost = &model->units[cut + 1];
 
         verdict->rule = RULE_BELOW_FLOOR;
+        verdict->cut = cut;
         for (uint32_t i = 0; i < model->promise_count; i++)
             if (model->promises[i].at <= judging->at && model->promises[i].units > cut) {
                 snprintf(

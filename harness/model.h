@@ -47,7 +47,7 @@ bool rule_from_name(const char *name, enum rule *rule);
 struct verdict {
     enum rule rule;
     int error; /* of the store (enum pc_store_status), when an error is what broke the rule */
-    uint32_t floor, ceiling, cut; /* cut: the one recovered, when legal */
+    uint32_t floor, ceiling, cut; /* cut: the one recovered, when legal or below the floor */
     char text[640];
 };
 

@@ -14,6 +14,7 @@
 #include "jobs.h"
 #include "marks.h"
 #include "options.h"
+#include "results.h"
 #include "script.h"
 #include "shrink.h"
 #include "stores.h"
@@ -179,6 +180,8 @@ static int run_command(const struct options *opts)
         fprintf(stderr, "seed=%llu version=%s store=%s traces=%llu models=%u\n",
                 (unsigned long long)campaign.seed, POWERCUT_VERSION, campaign.store->name,
                 (unsigned long long)campaign.seeds, (unsigned)campaign.model_count);
+    if (campaign.json)
+        results_header(stdout, &campaign, opts, POWERCUT_VERSION);
     code = audit ? audit_run(&campaign) : campaign_run(&campaign);
     free(command);
     return code;

@@ -28,6 +28,11 @@ static const char *const meanings[RULES] = {
     [RULE_NONDETERMINISM] = "two runs of one tape differ",
 };
 
+const char *story_meaning(enum rule rule)
+{
+    return meanings[rule] ? meanings[rule] : "nothing is wrong";
+}
+
 void story_file(FILE *out, const struct trace *trace, const struct finding *finding,
                 const char *command)
 {

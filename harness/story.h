@@ -7,6 +7,9 @@
 #include "finding.h"
 #include "powercut/store.h"
 
+/* What a broken rule means, in words; static. */
+const char *story_meaning(enum rule rule);
+
 /* The file: comments that say what it is, then steps that replay it. */
 void story_file(FILE *out, const struct trace *trace, const struct finding *finding,
                 const char *command);

@@ -1,0 +1,22 @@
+/* lanes.h: a finding as data for pictures: what was done and acknowledged, the calls of the epoch,
+ * the micro-operations that were open when the power failed and what became of each, and a survey
+ * of all crash points of the trace. reports/README.md has the fields. */
+#ifndef HARNESS_LANES_H
+#define HARNESS_LANES_H
+
+#include "finding.h"
+#include "powercut/store.h"
+
+/* One JSON object as text; the caller frees it. Plays the trace again, and surveys it when
+ * `survey` (not for a store that died: it would die again). */
+char *lanes_text(const struct trace *trace, const struct finding *finding,
+                 const struct pc_store *store, bool survey);
+
+/* The files of the image of the first crash, as a list: per entry its kind ('d' or 'f'), the length
+ * of its path and of its data (16 digits each), path, data. The caller frees it. NULL: no image. */
+char *lanes_disk(const struct trace *trace, const struct finding *finding,
+                 const struct pc_store *store, size_t *len);
+/* Writes such a list as files below `dir`. False: errno says why. */
+bool lanes_write_disk(const char *dir, struct bytes list);
+
+#endif
