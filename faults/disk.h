@@ -50,6 +50,10 @@ ssize_t disk_write(struct pc_disk *disk, uint32_t ino, uint64_t offset, const vo
 int disk_truncate(struct pc_disk *disk, uint32_t ino, uint64_t size);
 int disk_allocate(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len,
                   bool keep_size);
+/* A hole, or zeros. Punching keeps the size; what zeros are beyond it, is as allocated. */
+int disk_punch(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len);
+int disk_zero_range(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len,
+                    bool keep_size);
 int disk_stat(struct pc_disk *disk, uint32_t ino, struct disk_stat *out);
 /* A store through a shared mapping, seen now; and the part of msync(MS_SYNC). */
 int disk_store(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *buf, size_t len);

@@ -80,7 +80,8 @@ static uint32_t *find_behind(const struct pc_image *image)
             uint32_t before = log->edges[log->nodes[i].first_edge + e], item = behind[before];
             enum pc_item_kind kind = log->effects[log->nodes[before].first_effect].kind;
 
-            if (kind == PC_ITEM_NAME || kind == PC_ITEM_TRUNCATE)
+            if (kind == PC_ITEM_NAME || kind == PC_ITEM_TRUNCATE ||
+                (kind == PC_ITEM_MAP && log->effects[log->nodes[before].first_effect].unmaps))
                 item = image->item_of[before] != NONE ? image->item_of[before] : item;
             if (item != NONE && (behind[i] == NONE || item > behind[i]))
                 behind[i] = item;
@@ -338,7 +339,8 @@ static uint32_t walk_next(const struct pc_image *image, struct walk *walk)
         walk->first = effect_at(image, walk->first)->prev;
     while (walk->second != NONE &&
            (effect_at(image, walk->second)->kind != PC_ITEM_TRUNCATE ||
-            !counts(image, walk->second) || effect_at(image, walk->second)->size > walk->limit))
+            !effect_at(image, walk->second)->unmaps || !counts(image, walk->second) ||
+            effect_at(image, walk->second)->size > walk->limit))
         walk->second = older(image, walk);
     if (walk->first == NONE && walk->second == NONE)
         return NONE;

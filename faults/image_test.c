@@ -68,6 +68,10 @@ static int perform_content(struct pc_disk *disk, const struct op *op, uint32_t i
         return disk_truncate(disk, ino, off);
     case OP_ALLOCATE:
         return disk_allocate(disk, ino, off, len, op->keep_size);
+    case OP_PUNCH:
+        return disk_punch(disk, ino, off, len);
+    case OP_ZERO:
+        return disk_zero_range(disk, ino, off, len, op->keep_size);
     case OP_STORE:
         return off + len > st.size ? -1 : disk_store(disk, ino, off, buf, len);
     case OP_MSYNC:

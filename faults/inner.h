@@ -1,4 +1,4 @@
-/* inner.h (private): a disk from within. disk.c changes content, names.c names, image.c answers
+/* inner.h (private): a disk from within. content.c changes content, names.c names, image.c answers
  * what a power cut left, count.c counts the legal sets, tree.c keeps what is durable for good.
  *
  * Inodes have numbers that stay the same from a disk to its images and to disks booted on them. */
@@ -85,6 +85,7 @@ struct inode {
     uint32_t incarnations;
     uint32_t last_size;  /* newest size or truncate effect */
     uint32_t last_order; /* newest truncate effect */
+    uint32_t last_cut;   /* newest node that truncated or punched */
     uint32_t created;    /* the node that created it; NONE: it was there below */
     uint32_t last_named; /* newest node that gave or took a name of it */
     uint32_t last_entry; /* directories: newest node with an entry here */
@@ -160,11 +161,36 @@ void names_entry(struct pc_disk *disk, struct inode *dir, struct entry *entry, u
                  struct inode *named);
 void names_victim(struct pc_disk *disk, struct inode *victim);
 
+#define FILE_SIZE_MAX ((uint64_t)1 << 30)
+
+/* damage.c */
+void damage_add(struct pc_disk *disk, const struct inode *inode, uint64_t offset, size_t len,
+                const struct pc_fault *fault);
+void damage_show(const struct pc_disk *disk, const struct inode *inode, uint64_t offset,
+                 uint8_t *out, size_t len);
+/* A unit is written: what was wrong in it is gone. */
+void damage_written(struct pc_disk *disk, const struct inode *inode, uint32_t unit);
+
 /* Micro-ops. Each begins a node when `new_node`, else adds to the newest. */
 void crack_begin(struct pc_disk *disk, bool new_node);
 void crack_truncate(struct pc_disk *disk, struct inode *inode, uint64_t size, bool new_node);
+/* C10: [from, to) reads as zeros. Answers whether the next micro-op of the call begins a node. */
+bool crack_punch(struct pc_disk *disk, struct inode *inode, uint64_t from, uint64_t to);
 /* The size alone, and of the durable file alone: the running program still sees its content. */
 void crack_vanish(struct pc_disk *disk, struct inode *inode);
+/* D. The node of it, or NONE where nothing had to be written (C6). */
+uint32_t crack_data(struct pc_disk *disk, struct inode *inode, uint32_t index, const uint8_t *data,
+                    uint32_t len, bool new_node);
+/* All that a write becomes. */
+void crack_write(struct pc_disk *disk, struct inode *inode, uint64_t offset, const void *data,
+                 size_t len);
+/* C5: explicit zeros in [from, to), which lies beyond the size; the unit of `to` is left to the
+ * caller unless `whole`. Adds to the newest node in steps models once there is one. */
+bool crack_zeros(struct pc_disk *disk, struct inode *inode, uint64_t from, uint64_t to, bool whole,
+                 bool new_node);
+/* The unit as it reads now, zeros where nothing is; answers how many bytes are defined. */
+uint32_t crack_unit_bytes(struct pc_disk *disk, struct inode *inode, uint32_t index, uint8_t *out);
+uint32_t crack_effect_node(const struct pc_disk *disk, uint32_t effect);   /* NONE of NONE */
 void disk_pend(struct pc_disk *disk, struct inode *inode, enum pend what); /* the newest node */
 /* The answer of a fault to a call that either happens or not; 0: it happens. */
 int disk_refused(struct pc_disk *disk, struct pc_call *call);

@@ -54,7 +54,7 @@ struct effect {
     uint32_t version;
     uint32_t voided_at; /* data whose page was dropped by the failed sync call of this index */
     uint32_t mapper;    /* data: the node that maps its incarnation; NONE: mapped below */
-    bool unmaps;        /* map: truncated away; a hole */
+    bool unmaps;        /* map: a hole; truncate: the size became smaller, units are forgotten */
     uint64_t size;      /* size, truncate */
     const struct block *content;
     const char *path;

@@ -275,8 +275,7 @@ static void depend_on_inode(struct pc_disk *disk, struct inode *named)
         return;
     if (!disk->rules->tree_log) {
         log_depend(&disk->log, named->last_named);
-        if (named->last_order != NONE)
-            log_depend(&disk->log, disk->log.effects[named->last_order].node);
+        log_depend(&disk->log, named->last_cut);
     }
     named->last_named = node;
     if (named->kind == DISK_DIRECTORY)

@@ -391,7 +391,7 @@ static void started_programs_cannot_read_it(void **state)
 }
 
 /* RocksDB gives back with a hole what it had reserved beyond the end. */
-static void holes_beyond_the_end_are_nothing(void **state)
+static void holes_and_zeros(void **state)
 {
     const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
     struct stat st;
@@ -400,12 +400,21 @@ static void holes_beyond_the_end_are_nothing(void **state)
     make(MOUNT "/a", "text");
     fd = open(MOUNT "/a", O_RDWR);
     assert_int_equal(fallocate(fd, punch, 4, 8192), 0);
-    expect_error(fallocate(fd, punch, 3, 8192), EOPNOTSUPP);
-    expect_error(fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, 2), EOPNOTSUPP);
+    expect_error(fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, 2), EOPNOTSUPP);
+    expect_error(fallocate(fd, punch | FALLOC_FL_ZERO_RANGE, 0, 2), EOPNOTSUPP);
     expect_error(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, 4096), EOPNOTSUPP);
+    expect_error(fallocate(fd, FALLOC_FL_INSERT_RANGE, 0, 4096), EOPNOTSUPP);
     assert_int_equal(fstat(fd, &st), 0);
     assert_int_equal(st.st_size, 4);
     assert_string_equal(content(MOUNT "/a"), "text");
+    assert_int_equal(fallocate(fd, punch, 1, 2), 0);
+    assert_memory_equal(content(MOUNT "/a"), "t\0\0t", 5);
+    assert_int_equal(fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 3, 9), 0);
+    assert_memory_equal(content(MOUNT "/a"), "t\0\0\0", 5);
+    assert_int_equal(fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, 6), 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_size, 6);
+    assert_memory_equal(content(MOUNT "/a"), "\0\0\0\0\0\0", 7);
     assert_int_equal(close(fd), 0);
 }
 
@@ -474,11 +483,15 @@ static void other_programs_cannot_have_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(walks_are_as_on_a_real_directory), TEST(system_calls_are_seen),
-        TEST(unseen_requests_are_refused),      TEST(names_are_exchanged),
-        TEST(there_are_no_extended_attributes), TEST(streams_are_reopened),
-        TEST(other_programs_cannot_have_it),    TEST(started_programs_cannot_read_it),
-        TEST(holes_beyond_the_end_are_nothing),
+        TEST(walks_are_as_on_a_real_directory),
+        TEST(system_calls_are_seen),
+        TEST(unseen_requests_are_refused),
+        TEST(names_are_exchanged),
+        TEST(there_are_no_extended_attributes),
+        TEST(streams_are_reopened),
+        TEST(other_programs_cannot_have_it),
+        TEST(started_programs_cannot_read_it),
+        TEST(holes_and_zeros),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

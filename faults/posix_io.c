@@ -284,37 +284,53 @@ long sim_ftruncate(int fd, off_t size)
     return file_writable(file) ? resize(file->ino, size) : -EINVAL;
 }
 
-/* The disk has no holes but those of truncate. A hole that begins at the end gives back what was
- * reserved there, which is not modelled either. */
-static int check_mode(const struct file *file, int mode, off_t at)
+/* In the kernel's order. What moves content (collapse, insert) and what shares it is refused. */
+static int check_mode(const struct file *file, int mode)
 {
-    const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    const int keep = FALLOC_FL_KEEP_SIZE, punch = FALLOC_FL_PUNCH_HOLE, zero = FALLOC_FL_ZERO_RANGE;
 
-    if (!(mode & ~FALLOC_FL_KEEP_SIZE) || (mode == punch && (uint64_t)at >= inode_size(file->ino)))
-        return 0;
-    return (int)layer_refuse("a mode of fallocate", file->path, EOPNOTSUPP);
+    if (mode & ~(keep | punch | zero))
+        return (int)layer_refuse("a mode of fallocate", file->path, EOPNOTSUPP);
+    return (mode & punch && mode & zero) || (mode & punch && !(mode & keep)) ? -EOPNOTSUPP : 0;
+}
+
+static int change_range(uint32_t ino, int mode, uint64_t at, uint64_t size)
+{
+    bool keep_size = mode & FALLOC_FL_KEEP_SIZE;
+
+    if (mode & FALLOC_FL_PUNCH_HOLE)
+        return disk_punch(layer.disk, ino, at, size);
+    if (mode & FALLOC_FL_ZERO_RANGE)
+        return disk_zero_range(layer.disk, ino, at, size, keep_size);
+    return disk_allocate(layer.disk, ino, at, size, keep_size);
 }
 
 long sim_fallocate(int fd, int mode, off_t at, off_t size)
 {
     struct file *file;
+    uint64_t old;
     int st = fd_file(fd, &file);
 
     if (st)
         return st;
     if (at < 0 || size <= 0)
         return -EINVAL;
-    st = check_mode(file, mode, at);
+    st = check_mode(file, mode);
     if (st)
         return st;
     if (!file_writable(file))
         return -EBADF;
     if (at > INT64_MAX - size)
         return -EFBIG;
-    st = disk_allocate(layer.disk, file->ino, (uint64_t)at, (uint64_t)size, mode);
-    if (!st)
-        map_resized(file->ino);
-    return st;
+    old = inode_size(file->ino);
+    st = change_range(file->ino, mode, (uint64_t)at, (uint64_t)size);
+    if (st)
+        return st;
+    map_resized(file->ino);
+    if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) && (uint64_t)at < old)
+        map_zeroed(file->ino, (uint64_t)at,
+                   (uint64_t)size < old - (uint64_t)at ? (uint64_t)size : old - (uint64_t)at);
+    return 0;
 }
 
 /* Answers the error itself, and leaves errno alone. */

@@ -232,6 +232,7 @@ static inline bool map_touches(const void *addr, size_t len)
 }
 void map_observe(void);
 void map_written(uint32_t ino, uint64_t offset, const void *buf, size_t len);
+void map_zeroed(uint32_t ino, uint64_t offset, uint64_t len); /* within the file */
 void map_resized(uint32_t ino);
 void map_forget_all(void);
 /* Memory of the layer for one call. */

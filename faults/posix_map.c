@@ -279,6 +279,17 @@ void map_written(uint32_t ino, uint64_t offset, const void *buf, size_t len)
         memcpy(backing->known + offset, backing->view + offset, len);
 }
 
+void map_zeroed(uint32_t ino, uint64_t offset, uint64_t len)
+{
+    struct backing *backing = map_high ? find_backing(ino) : NULL;
+
+    if (!backing)
+        return;
+    memset(backing->view + offset, 0, (size_t)len);
+    if (backing->known)
+        memset(backing->known + offset, 0, (size_t)len);
+}
+
 void map_resized(uint32_t ino)
 {
     struct backing *backing = map_high ? find_backing(ino) : NULL;

@@ -48,6 +48,7 @@ struct test {
     char what[512]; /* the call, for the message */
     uint64_t call;
     uint64_t failures; /* calls that answered an error on both sides */
+    bool zeroes;       /* the real file system knows FALLOC_FL_ZERO_RANGE */
 };
 
 static uint8_t block[SIDES][BYTES_MAX * 2];
@@ -461,7 +462,19 @@ static void try_size(struct test *t, const int *fd)
     off_t size = (off_t)below(t, BYTES_MAX) - 5, at = (off_t)below(t, BYTES_MAX) - 5;
     int mode = below(t, 2) ? FALLOC_FL_KEEP_SIZE : 0;
 
-    switch (below(t, 3)) {
+    switch (below(t, 5)) {
+    case 1:
+        mode = FALLOC_FL_PUNCH_HOLE | (below(t, 8) ? FALLOC_FL_KEEP_SIZE : 0);
+        what(t, "punch %d %lld %lld", mode, (long long)at, (long long)size);
+        BOTH(t, fallocate(fd[side], mode, at, size));
+        break;
+    case 2:
+        if (!t->zeroes)
+            break;
+        mode |= FALLOC_FL_ZERO_RANGE;
+        what(t, "zero range %d %lld %lld", mode, (long long)at, (long long)size);
+        BOTH(t, fallocate(fd[side], mode, at, size));
+        break;
     case 0:
         what(t, "fallocate %d %lld %lld", mode, (long long)at, (long long)size);
         BOTH(t, fallocate(fd[side], mode, at, size));
@@ -599,6 +612,21 @@ static void finish(struct test *t)
     assert_int_equal(system(command), 0);
 }
 
+/* tmpfs does not. */
+static bool zero_range_known(const char *dir)
+{
+    char path[128];
+    bool known;
+    int fd;
+
+    (void)snprintf(path, sizeof path, "%s/probe", dir);
+    fd = open(path, O_RDWR | O_CREAT, 0600);
+    known = fd >= 0 && fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, 1) == 0;
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(unlink(path), 0);
+    return known;
+}
+
 static void run(uint64_t seed, uint64_t calls, enum pc_model model, uint32_t unit)
 {
     const struct pc_disk_config config = {.model = model, .unit = unit, .seed = seed};
@@ -610,6 +638,7 @@ static void run(uint64_t seed, uint64_t calls, enum pc_model model, uint32_t uni
     snprintf(t.root[REAL], sizeof t.root[REAL], "%s/powercut-posix-XXXXXX", real ? real : "/tmp");
     assert_non_null(mkdtemp(t.root[REAL]));
     assert_int_equal(chmod(t.root[REAL], 0755), 0);
+    t.zeroes = zero_range_known(t.root[REAL]);
     pc_mount(MOUNT, disk);
     for (t.call = 0; t.call < calls; t.call++) {
         one_call(&t);
@@ -618,8 +647,9 @@ static void run(uint64_t seed, uint64_t calls, enum pc_model model, uint32_t uni
     finish(&t);
     pc_mount(NULL, NULL);
     pc_disk_free(disk);
-    print_message("seed %llu: %llu calls, %llu of them failed alike\n", (unsigned long long)seed,
-                  (unsigned long long)calls, (unsigned long long)t.failures);
+    print_message("seed %llu: %llu calls, %llu of them failed alike, %s zero ranges\n",
+                  (unsigned long long)seed, (unsigned long long)calls,
+                  (unsigned long long)t.failures, t.zeroes ? "with" : "without");
 }
 
 static uint64_t from_environment(const char *name, uint64_t value)

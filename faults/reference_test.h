@@ -109,6 +109,8 @@ enum op_kind {
     OP_APPEND,
     OP_TRUNCATE,
     OP_ALLOCATE,
+    OP_PUNCH,
+    OP_ZERO,
     OP_LINK,
     OP_UNLINK,
     OP_RMDIR,
@@ -124,8 +126,8 @@ enum op_kind {
 };
 
 static const char *const op_names[OP_KINDS] = {
-    "create",   "mkdir",    "write",      "append", "truncate", "allocate",
-    "link",     "unlink",   "rmdir",      "rename", "fsync",    "fdatasync",
+    "create",   "mkdir",    "write",      "append", "truncate", "allocate", "punch",
+    "zero",     "link",     "unlink",     "rmdir",  "rename",   "fsync",    "fdatasync",
     "sync_dir", "sync_all", "sync_range", "store",  "msync"};
 
 struct op {
@@ -140,7 +142,7 @@ static const char *const file_paths[] = {"a", "b", "d/a", "d/b", "e/a"};
 static const char *const dir_paths[] = {"d", "e", ""};
 
 /* Chances in 100ths of each kind. */
-static const int weights[OP_KINDS] = {8, 3, 20, 11, 9, 2, 3, 6, 1, 10, 8, 5, 7, 1, 1, 3, 2};
+static const int weights[OP_KINDS] = {8, 3, 19, 10, 8, 2, 3, 2, 3, 6, 1, 9, 8, 5, 6, 1, 1, 3, 2};
 
 static struct op random_op(struct rng *rng, int call)
 {
@@ -474,13 +476,13 @@ static void write_journal(struct ref *ref, int ino, int off, int end, char lette
     }
 }
 
-static void set_size(struct ref *ref, int ino, int size)
+static void set_size(struct ref *ref, int ino, int size, bool fresh)
 {
     struct file *file = &ref->files[ino];
     int old = file->size;
     struct change *c;
 
-    begin(ref, true);
+    begin(ref, fresh);
     c = change(ref, PC_ITEM_TRUNCATE, ino);
     c->size = size;
     c->shrinks = size < old;
@@ -499,6 +501,60 @@ static void set_size(struct ref *ref, int ino, int size)
         file->defined[u] = 0;
     if (size % ref->unit && (!ref->journal || file->incarnation[size / ref->block] != 0))
         data(ref, ino, size / ref->unit, ref->unit, !ref->steps);
+}
+
+/* Zeros in [off, end). With a journal the blocks that lie in it as a whole are given back, by one
+ * micro-op of the journal; a block that the file ends in counts as a whole where the range does not
+ * end before the file. What is left of mapped blocks is overwritten. */
+static bool punch(struct ref *ref, int ino, int off, int end)
+{
+    struct file *file = &ref->files[ino];
+    bool gone[BYTES_MAX] = {false}, any = false, fresh = true;
+
+    if (off >= file->size)
+        return true;
+    if (end > file->size)
+        end = file->size;
+    ref->has_zeros |= !ref->journal;
+    memset(file->bytes + off, 0, (size_t)(end - off));
+    for (int b = 0; b * ref->block < file->size && ref->journal; b++) {
+        int last = (b + 1) * ref->block < file->size ? (b + 1) * ref->block : file->size;
+
+        gone[b] = file->incarnation[b] != 0 && off <= b * ref->block && last <= end;
+        any |= gone[b];
+    }
+    if (any) {
+        begin(ref, true);
+        need(ref, ref->last_journal);
+        ref->last_journal = ref->micro_count - 1;
+    }
+    for (int b = 0; b < BYTES_MAX; b++)
+        if (gone[b]) {
+            struct change *c = change(ref, PC_ITEM_MAP, ino);
+
+            c->unit = b;
+            c->unmaps = true;
+            file->incarnation[b] = 0;
+            for (int u = 0; u < BYTES_MAX; u++)
+                if (block_of(ref, u) == b)
+                    file->defined[u] = 0;
+        }
+    for (int u = off / ref->unit; u * ref->unit < end; u++) {
+        int len = file->size - u * ref->unit;
+
+        if (ref->journal && file->incarnation[block_of(ref, u)] == 0)
+            continue;
+        data(ref, ino, u, len, fresh);
+        if (ref->steps)
+            fresh = false;
+    }
+    return fresh;
+}
+
+/* Does the change take blocks from a file? */
+static bool is_cut(const struct change *c)
+{
+    return c->kind == PC_ITEM_TRUNCATE || (c->kind == PC_ITEM_MAP && c->unmaps);
 }
 
 /* ---- the reference: names ---- */
@@ -647,7 +703,7 @@ static bool name_depends(const struct ref *ref, const struct change *c, const st
     for (int i = 0; i < 4; i++)
         shares |= c->named[i / 2] >= 0 &&
                   c->named[i / 2] == (e->kind == PC_ITEM_NAME ? e->named[i % 2] : e->ino);
-    if (e->kind == PC_ITEM_TRUNCATE)
+    if (is_cut(e))
         return ref->xfs && shares;
     return e->kind == PC_ITEM_NAME && ((e->dir == c->dir && e->name == c->name) ||
                                        (e->named[0] == c->dir && ref->files[c->dir].dir) ||
@@ -666,13 +722,15 @@ static bool change_depends(const struct ref *ref, const struct change *c, const 
                e->incarnation == c->incarnation;
     case PC_ITEM_SIZE:
     case PC_ITEM_MAP:
+        if (is_cut(c))
+            return (content && is_cut(e)) || e->creates == c->ino;
         if (content && e->kind == PC_ITEM_DATA && same && block_of(ref, e->unit) == c->unit)
             return ref->xfs || c->kind == PC_ITEM_MAP;
-        if (content && e->kind == PC_ITEM_MAP && e->incarnation == c->incarnation)
+        if (content && e->kind == PC_ITEM_MAP && !e->unmaps && e->incarnation == c->incarnation)
             return ref->xfs;
-        return (content && e->kind == PC_ITEM_TRUNCATE) || e->creates == c->ino;
+        return (content && is_cut(e)) || e->creates == c->ino;
     case PC_ITEM_TRUNCATE:
-        return (content && e->kind == PC_ITEM_TRUNCATE) || e->creates == c->ino;
+        return (content && is_cut(e)) || e->creates == c->ino;
     default:
         return name_depends(ref, c, e);
     }
@@ -748,7 +806,7 @@ static void force_range(struct ref *ref, int ino, int off, int end)
         if (change->kind == PC_ITEM_DATA && change->unit >= off / ref->unit &&
             change->unit <= (end - 1) / ref->unit && is_current(ref, change, change->unit))
             force(ref, micro_of(ref, c));
-        if (change->kind == PC_ITEM_MAP && change->unit >= off / ref->block &&
+        if (change->kind == PC_ITEM_MAP && !change->unmaps && change->unit >= off / ref->block &&
             change->unit <= (end - 1) / ref->block &&
             change->incarnation == ref->files[ino].incarnation[change->unit])
             force(ref, micro_of(ref, c));
@@ -785,12 +843,22 @@ static bool ref_content(struct ref *ref, const struct op *op, int ino)
         break;
     case OP_TRUNCATE:
         if (off != file->size)
-            set_size(ref, ino, off);
+            set_size(ref, ino, off, true);
         return true;
     case OP_ALLOCATE:
         if (!op->keep_size && end > file->size)
-            set_size(ref, ino, end);
+            set_size(ref, ino, end, true);
         return true;
+    case OP_PUNCH:
+        punch(ref, ino, off, end);
+        return true;
+    case OP_ZERO: {
+        bool fresh = punch(ref, ino, off, end);
+
+        if (!op->keep_size && end > file->size)
+            set_size(ref, ino, end, fresh);
+        return true;
+    }
     default:
         break;
     }

@@ -1,0 +1,218 @@
+/* content.c: the calls on the content of files: read, write, truncate, allocate, stores. What they
+ * become on the disk is in crack.c. */
+#include "inner.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/check.h"
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf, size_t len)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    uint8_t *out = buf;
+    size_t done = 0;
+    struct pc_call call = {.kind = PC_CALL_READ, .path = inode->path};
+    struct pc_fault *fault;
+
+    disk_step(disk);
+    if (inode->kind == DISK_DIRECTORY)
+        return -EISDIR;
+    disk_load_size(disk, inode);
+    if (offset >= inode->size || len == 0)
+        return 0;
+    len = (size_t)min_u64(len, inode->size - offset);
+    call.length = len;
+    fault = fault_ask(disk, &call);
+    if (fault && fault->kind == PC_FAULT_BITROT)
+        damage_add(disk, inode, offset, len, fault);
+    else if (fault && fault->kind == PC_FAULT_SHORT)
+        len /= 2;
+    else if (fault)
+        return fault_error(fault);
+    while (done < len) {
+        uint64_t at = offset + done;
+        uint32_t within = (uint32_t)(at % disk->config.unit);
+        size_t part = (size_t)min_u64(disk->config.unit - within, len - done);
+        const struct unit *unit = disk_unit(disk, inode, (uint32_t)(at / disk->config.unit));
+        size_t have = 0;
+
+        if (unit->content && unit->content->len > within)
+            have = (size_t)min_u64(part, unit->content->len - within);
+        if (have)
+            memcpy(out + done, unit->content->data + within, have);
+        memset(out + done + have, 0, part - have);
+        done += part;
+    }
+    damage_show(disk, inode, offset, out, len);
+    return (ssize_t)done;
+}
+
+ssize_t disk_write(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *buf, size_t len,
+                   bool dsync)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    struct pc_call call = {.kind = PC_CALL_WRITE,
+                           .path = inode->path,
+                           .offset = offset,
+                           .length = len,
+                           .done = len,
+                           .flags = dsync ? PC_CALL_DSYNC : 0};
+    struct pc_fault *fault;
+    uint32_t index;
+
+    if (inode->kind == DISK_DIRECTORY)
+        return -EISDIR;
+    if (offset > FILE_SIZE_MAX || len > FILE_SIZE_MAX - offset)
+        return -EFBIG;
+    fault = fault_ask(disk, &call);
+    if (fault && fault->kind == PC_FAULT_SHORT) {
+        call.done = len / 2;
+        call.flags |= PC_CALL_SHORT;
+    } else if (fault && fault->kind == PC_FAULT_LOSTSYNC) {
+        call.flags |= PC_CALL_LIED;
+    } else if (fault) {
+        call.done = 0;
+        call.flags |= PC_CALL_FAILED;
+        disk_call(disk, &call);
+        return fault_error(fault);
+    }
+    index = disk_call(disk, &call);
+    if (call.done)
+        crack_write(disk, inode, offset, buf, (size_t)call.done);
+    if (dsync && !(call.flags & PC_CALL_LIED))
+        disk_force_range(disk, inode, offset, (size_t)call.done, index);
+    return (ssize_t)call.done;
+}
+
+int disk_store(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *buf, size_t len)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    struct pc_call call = {
+        .kind = PC_CALL_STORE, .path = inode->path, .offset = offset, .length = len, .done = len};
+
+    disk_load_size(disk, inode);
+    must(offset + len <= inode->size);
+    disk_call(disk, &call);
+    crack_write(disk, inode, offset, buf, len);
+    return 0;
+}
+
+int disk_truncate(struct pc_disk *disk, uint32_t ino, uint64_t size)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    struct pc_call call = {.kind = PC_CALL_TRUNCATE, .path = inode->path, .length = size};
+    uint32_t unit = disk->config.unit;
+    uint64_t old;
+    int err;
+
+    if (inode->kind == DISK_DIRECTORY)
+        return -EISDIR;
+    if (size > FILE_SIZE_MAX)
+        return -EFBIG;
+    err = disk_refused(disk, &call);
+    if (err)
+        return err;
+    disk_load_size(disk, inode);
+    disk_call(disk, &call);
+    old = inode->size;
+    if (size == old)
+        return 0;
+    crack_truncate(disk, inode, size, true);
+    if (size > old)
+        crack_zeros(disk, inode, old, size, true, !disk->rules->steps);
+    else if (size % unit) {
+        uint32_t index = (uint32_t)(size / unit);
+
+        if (crack_unit_bytes(disk, inode, index, disk->scratch) > size % unit ||
+            (disk->rules->tree_log &&
+             disk_place_of(disk, inode, (uint32_t)(size / disk->config.block))->mapped)) {
+            memset(disk->scratch + size % unit, 0, unit - size % unit);
+            crack_data(disk, inode, index, disk->scratch, unit, !disk->rules->steps);
+        }
+    }
+    return 0;
+}
+
+int disk_allocate(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len, bool keep_size)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    struct pc_call call = {
+        .kind = PC_CALL_ALLOCATE, .path = inode->path, .offset = offset, .length = len};
+    uint64_t old;
+    int err;
+
+    if (inode->kind == DISK_DIRECTORY)
+        return -EISDIR;
+    if (len == 0)
+        return -EINVAL;
+    if (offset > FILE_SIZE_MAX || len > FILE_SIZE_MAX - offset)
+        return -EFBIG;
+    err = disk_refused(disk, &call);
+    if (err)
+        return err;
+    disk_load_size(disk, inode);
+    disk_call(disk, &call);
+    old = inode->size;
+    if (keep_size || offset + len <= old)
+        return 0;
+    crack_truncate(disk, inode, offset + len, true);
+    crack_zeros(disk, inode, old, offset + len, true, !disk->rules->steps);
+    return 0;
+}
+
+/* Both, but for how far they may reach. */
+static int zero(struct pc_disk *disk, struct inode *inode, struct pc_call *call, bool keep_size)
+{
+    uint64_t end = call->offset + call->length, old;
+    bool new_node;
+    int err;
+
+    err = disk_refused(disk, call);
+    if (err)
+        return err;
+    disk_load_size(disk, inode);
+    disk_call(disk, call);
+    old = inode->size;
+    new_node = crack_punch(disk, inode, call->offset, end);
+    if (keep_size || end <= old)
+        return 0;
+    crack_truncate(disk, inode, end, new_node);
+    crack_zeros(disk, inode, old, end, true, !disk->rules->steps);
+    return 0;
+}
+
+int disk_punch(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    struct pc_call call = {
+        .kind = PC_CALL_PUNCH, .path = inode->path, .offset = offset, .length = len};
+
+    if (inode->kind == DISK_DIRECTORY)
+        return -EISDIR;
+    if (len == 0)
+        return -EINVAL;
+    call.length = min_u64(len, UINT64_MAX - offset);
+    return zero(disk, inode, &call, true);
+}
+
+int disk_zero_range(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len,
+                    bool keep_size)
+{
+    struct inode *inode = disk_inode(disk, ino);
+    struct pc_call call = {
+        .kind = PC_CALL_ZERO_RANGE, .path = inode->path, .offset = offset, .length = len};
+
+    if (inode->kind == DISK_DIRECTORY)
+        return -EISDIR;
+    if (len == 0)
+        return -EINVAL;
+    if (offset > FILE_SIZE_MAX || len > FILE_SIZE_MAX - offset)
+        return -EFBIG;
+    return zero(disk, inode, &call, keep_size);
+}
