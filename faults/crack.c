@@ -27,9 +27,9 @@
  *      with a tree log a Z on no data; T on the T before it and on what created the file.
  *  C10 A punched hole, or a range of zeros, is with a journal one micro-op that unmaps the whole
  *      blocks of the range: it is in the journal chain, and all that is said of T above holds for
- *      it. The rest of the blocks that it cuts is overwritten with zeros, a D per unit, ordered with
- *      nothing else, as the tail of C7. A range that reaches the end of the file takes the last
- *      block as a whole. Without a journal all of it is D of zeros, one per unit. */
+ *      it. The rest of the blocks that it cuts is overwritten with zeros, a D per unit, which no
+ *      other order binds, as the tail of C7. A range that reaches the end of the file takes the
+ *      last block as a whole. Without a journal all of it is D of zeros, one per unit. */
 #include "inner.h"
 
 #include <string.h>

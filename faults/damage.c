@@ -1,5 +1,5 @@
-/* damage.c: places of files that read wrong. An overlay of the volatile view: images do not have it,
- * and writing a unit lifts what was wrong with it. */
+/* damage.c: places of files that read wrong. An overlay of the volatile view: images do not have
+ * it, and writing a unit lifts what was wrong with it. */
 #include "inner.h"
 
 #include <string.h>
