@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cursor.h"
 #include "database.h"
 #include "plain.h"
 
@@ -112,13 +113,14 @@ static void go_on(struct vault *v, struct plain_store *s)
 
     must(vault_put(v, key.data, key.len, value.data, value.len, true, &seq) == VAULT_OK);
     must(seq == s->last_seq + 1);
-    plain_add(&s->entries, (struct plain_entry){key, value, seq * 2 + 1, 0});
+    plain_add(&s->entries, (struct plain_entry){key, value, tag_of(seq, FORMAT_OP_PUT), 0});
     if (s->live.count) {
         struct bytes gone = s->live.at[s->live.count / 2].key;
 
         must(vault_delete(v, gone.data, gone.len, false, &seq) == VAULT_OK);
         must(seq == s->last_seq + 2);
-        plain_add(&s->entries, (struct plain_entry){gone, {NULL, 0}, seq * 2, 0});
+        plain_add(&s->entries,
+                  (struct plain_entry){gone, {NULL, 0}, tag_of(seq, FORMAT_OP_DELETE), 0});
     }
     plain_live(s);
     check_content(v, s);

@@ -90,6 +90,9 @@ static void fill(struct vault *v, unsigned from, unsigned count)
         snprintf(value, sizeof value, "value %u of %s, rather long", i, key);
         if (i % 5 == 4)
             must(vault_delete(v, key, strlen(key), i % 2, NULL) == VAULT_OK);
+        else if (i % 7 == 6) /* some have expired, some will */
+            must(vault_put_until(v, key, strlen(key), value, strlen(value),
+                                 STAGE_NOW + i * 100 - 1200, i % 2, NULL) == VAULT_OK);
         else
             put(v, key, value, i % 3 == 0);
     }
@@ -288,7 +291,7 @@ static void table_seed(const char *name, unsigned count, unsigned bits)
         bool put = i % 4 != 3;
 
         snprintf(key, sizeof key, "key%03u", i / 2);
-        must(sst_add(&b, bytes_str(key), (uint64_t)(100 - i) * 2 + put,
+        must(sst_add(&b, bytes_str(key), tag_of(100 - i, put),
                      put ? bytes_str("some value") : bytes_of(NULL, 0)) == VAULT_OK);
     }
     must(sst_finish(&b, &size) == VAULT_OK);
@@ -312,7 +315,8 @@ static void block_seed(const char *name, unsigned count, unsigned interval)
         snprintf(key, sizeof key, "k%03u%s", i / 2, i % 3 ? "" : "long");
         if (i % 2)
             snprintf(key, sizeof key, "k%03uz", i / 2);
-        must(block_add(&env, &b, bytes_str(key), i * 2 + 1, bytes_str("value")) == VAULT_OK);
+        must(block_add(&env, &b, bytes_str(key), tag_of(i, FORMAT_OP_PUT), bytes_str("value")) ==
+             VAULT_OK);
     }
     must(block_finish(&env, &b, &contents) == VAULT_OK);
     save("block", name, contents);
@@ -336,7 +340,7 @@ static void text_seeds(void)
     static const char run[] = "run\0--seed=7\0-n\0003\0--model\0posix,prefix\0--sector=4k\0-q";
     static const char help[] = "replay\0found.crash\0--help";
     static const char wrong[] = "run\0--sed=7";
-    static const char ops[] = "\3\1\1a\3xyz\0\1b\1\0\0";
+    static const char ops[] = "\4\1\1a\3xyz\0\1b\1\0\0\3\1c\12\1\2\0\0\0\0\0\0hi";
 
     save("script", "every_step", bytes_of(all, sizeof all - 1));
     save("script", "refused", bytes_str("put a 1\ncrash before=fdatasink\n"));
@@ -345,7 +349,7 @@ static void text_seeds(void)
     save("options", "run", bytes_of(run, sizeof run - 1));
     save("options", "help", bytes_of(help, sizeof help - 1));
     save("options", "wrong", bytes_of(wrong, sizeof wrong - 1));
-    save("batch", "three", bytes_of(ops, sizeof ops - 1));
+    save("batch", "four", bytes_of(ops, sizeof ops - 1));
     save("batch", "none", bytes_of("\0", 1));
 }
 
