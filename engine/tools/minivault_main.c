@@ -1,321 +1,288 @@
-/* minivault_main.c: the store on the command line, one operation per call or a prompt.
+/* minivault_main.c: the store on the command line: main, complaints, exit codes.
  *
- *   minivault DIR put KEY VALUE | get KEY | del KEY | scan [FROM [TO]] | stats | check
- *   minivault DIR dump wal|sst|manifest FILE
- *   minivault DIR                     a prompt: the same words, one operation a line
+ *   minivault COMMAND DB WORDS...     one command; commands.def lists them
+ *   minivault DB                      a prompt
  *
- * Keys and values are taken as they are; what is printed has bytes outside of printable ASCII, and
- * the backslash, as \xNN. Exit: 0 done; 1 not found, or the operation failed; 2 usage. Messages go
- * to stderr and name file, offset and the system's words. `dump` reads a file and changes nothing.
- */
-#include <stdio.h>
+ * Exit: 0 done; 1 no such key; 2 usage; 3 the database is damaged or of an unknown format; 4 it
+ * could not be opened, read or written; 130 stopped by Ctrl-C; 141 the reader of the output has
+ * gone. */
+#include "tool.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
-#include "minivault/minivault.h"
-#include "../record.h"
-#include "../sst.h"
-#include "../wal.h"
 
-static void print_bytes(const void *data, size_t len)
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int signal)
 {
-    const unsigned char *p = data;
-
-    for (size_t i = 0; i < len; i++)
-        if (p[i] >= 32 && p[i] < 127 && p[i] != '\\')
-            putchar(p[i]);
-        else
-            printf("\\x%02x", p[i]);
+    (void)signal;
+    if (++interrupts > 1)
+        _exit(TOOL_INTERRUPTED); /* what was acknowledged is safe from the death of the process */
 }
 
-static int complain(enum vault_status st, const struct vault_error *e)
+bool tool_interrupted(void)
 {
-    fprintf(stderr, "minivault: %s", vault_status_name(st));
-    if (e->status == st) {
-        fprintf(stderr, ": %s", e->what);
-        if (e->file[0])
-            fprintf(stderr, ": %s at offset %llu", e->file, (unsigned long long)e->offset);
-        if (e->system_errno)
-            fprintf(stderr, ": %s", strerror(e->system_errno));
-    }
+    return interrupts > 0;
+}
+
+void tool_interrupt_clear(void)
+{
+    interrupts = 0;
+}
+
+/* SIGINT ends a wait for input; a gone reader is seen as a failed write. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_interrupt};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+bool tool_color(FILE *out)
+{
+    const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
+
+    if (none && *none)
+        return false;
+    return isatty(fileno(out)) && term && strcmp(term, "dumb") != 0;
+}
+
+/* ---- complaints ---- */
+
+static void begin_complaint(const struct tool *tool)
+{
+    bool color = tool_color(stderr);
+
+    fflush(stdout);
+    fputs(color ? "\033[1;31mminivault:\033[0m " : "minivault: ", stderr);
+    if (tool->line)
+        fprintf(stderr, "line %lu: ", tool->line);
+}
+
+int tool_complain(struct tool *tool, int code, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    begin_complaint(tool);
+    print_escaped(stderr, text, strlen(text), false);
     fputc('\n', stderr);
-    return 1;
-}
-
-static int complain_of(struct vault *v, enum vault_status st)
-{
-    struct vault_error e;
-
-    vault_last_error(v, &e);
-    return complain(st, &e);
-}
-
-static int do_get(struct vault *v, const char *key)
-{
-    void *value = NULL;
-    size_t len = 0;
-    enum vault_status st = vault_get(v, NULL, key, strlen(key), &value, &len);
-
-    if (st == VAULT_NOT_FOUND) {
-        fprintf(stderr, "minivault: no such key\n");
-        return 1;
+    if (tool->json) {
+        fputs("{\"type\":\"error\"", stdout);
+        print_json_bytes(stdout, "status", code == TOOL_NOT_FOUND ? "NOT_FOUND" : "USAGE",
+                         code == TOOL_NOT_FOUND ? 9 : 5);
+        print_json_bytes(stdout, "what", text, strlen(text));
+        printf(",\"exit\":%d}\n", code);
     }
-    if (st)
-        return complain_of(v, st);
-    print_bytes(value, len);
-    putchar('\n');
-    vault_value_free(v, value, len);
-    return 0;
+    return code;
 }
 
-static int do_scan(struct vault *v, const char *from, const char *to)
+static int exit_of(enum vault_status st)
 {
-    struct vault_iter *it = NULL;
-    enum vault_status st = vault_iter_new(v, NULL, &it);
-
-    if (st)
-        return complain_of(v, st);
-    vault_iter_seek(it, from, strlen(from));
-    for (; vault_iter_valid(it); vault_iter_next(it)) {
-        size_t key_len = 0;
-        size_t value_len = 0;
-        const void *key = vault_iter_key(it, &key_len);
-        const void *value = vault_iter_value(it, &value_len);
-
-        if (to && bytes_compare(bytes_of(key, key_len), bytes_str(to)) > 0)
-            break;
-        print_bytes(key, key_len);
-        putchar('\t');
-        print_bytes(value, value_len);
-        putchar('\n');
+    switch (st) {
+    case VAULT_CORRUPT:
+    case VAULT_DATA_LOSS:
+    case VAULT_UNSUPPORTED:
+        return TOOL_DAMAGED;
+    case VAULT_INVALID:
+        return TOOL_USAGE;
+    default:
+        return TOOL_FAILED;
     }
-    st = vault_iter_status(it);
-    vault_iter_free(it);
-    return st ? complain_of(v, st) : 0;
 }
 
-static int do_stats(struct vault *v)
+int tool_failure(struct tool *tool, enum vault_status st, const struct vault_error *error)
 {
-    struct vault_stats s;
+    struct vault_error e = *error;
+    int code = exit_of(st);
 
-    vault_get_stats(v, &s);
-    for (unsigned i = 0; i < VAULT_LEVELS; i++)
-        if (s.tables[i])
-            printf("level %u: %u tables, %llu bytes\n", i, s.tables[i],
-                   (unsigned long long)s.bytes[i]);
-    printf("last sequence number %llu, durable %llu\n", (unsigned long long)vault_last_seq(v),
-           (unsigned long long)vault_durable_seq(v));
-    printf("memory %llu bytes\n", (unsigned long long)s.memory);
-    return 0;
+    if (e.status != st)
+        e = (struct vault_error){.status = st};
+    begin_complaint(tool);
+    if (st == VAULT_NOT_FOUND && !tool->db) {
+        fprintf(stderr, "no database in '%s'; put, load and shell create one", tool->path);
+        e = (struct vault_error){.status = st, .what = "no database"};
+    } else {
+        fprintf(stderr, "%s%s%s", vault_status_name(st), *e.what ? ": " : "", e.what);
+    }
+    if (*e.file)
+        fprintf(stderr, ": %s at offset %llu", e.file, (unsigned long long)e.offset);
+    if (e.system_errno)
+        fprintf(stderr, ": %s", strerror(e.system_errno));
+    fputc('\n', stderr);
+    if (tool->json) {
+        printf("{\"type\":\"error\",\"status\":\"%s\"", vault_status_name(st));
+        print_json_bytes(stdout, "what", e.what, strlen(e.what));
+        print_json_bytes(stdout, "file", e.file, strlen(e.file));
+        printf(",\"offset\":%llu,\"errno\":%d,\"exit\":%d}\n", (unsigned long long)e.offset,
+               e.system_errno, code);
+    }
+    return code;
 }
 
-static int do_check(struct vault *v)
+int tool_failure_of(struct tool *tool, enum vault_status st)
 {
-    struct vault_error e = {0};
-    struct vault_iter *it = NULL;
-    unsigned long long keys = 0;
-    enum vault_status st = vault_check(v, &e);
+    struct vault_error error = {0};
 
+    vault_last_error(tool->db, &error);
+    return tool_failure(tool, st, &error);
+}
+
+int tool_flush_output(struct tool *tool)
+{
+    bool bad = ferror(stdout) != 0;
+    int reason = errno;
+
+    if (fflush(stdout) != 0) {
+        bad = true;
+        reason = errno;
+    }
+    if (!bad)
+        return TOOL_OK;
+    if (reason == EPIPE)
+        return TOOL_PIPE;
+    tool->json = false;
+    return tool_complain(tool, TOOL_FAILED, "writing the output: %s", strerror(reason));
+}
+
+/* ---- main ---- */
+
+static int with_database(struct tool *tool, struct call *call)
+{
+    struct vault_options options;
+    struct vault_error error = {0};
+    enum vault_status st;
+    int code;
+
+    vault_options_init(&options);
+    options.create_if_missing = call->command->open == OPEN_CREATE;
+    code = options_apply(tool, call, &options);
+    if (code)
+        return code;
+    st = vault_open(tool->path, &options, &tool->db, &error);
     if (st)
-        return complain(st, &e);
-    st = vault_iter_new(v, NULL, &it);
-    if (st)
-        return complain_of(v, st);
-    for (vault_iter_first(it); vault_iter_valid(it); vault_iter_next(it))
-        keys++;
-    st = vault_iter_status(it);
-    vault_iter_free(it);
-    if (st)
-        return complain_of(v, st);
-    printf("ok, %llu keys\n", keys);
-    return 0;
+        return tool_failure(tool, st, &error);
+    code = call->command->run(tool, call);
+    vault_last_error(tool->db, &error);
+    st = vault_close(tool->db);
+    if (st && !code)
+        code = tool_failure(tool, st, &error);
+    return code;
 }
 
-static int usage(void)
+static int run(struct tool *tool, const struct command *command, int argc, char **argv)
 {
-    fprintf(stderr, "usage: minivault DIR [put KEY VALUE | get KEY | del KEY | scan [FROM [TO]] |\n"
-                    "                      flush | stats | check | dump wal|sst|manifest FILE]\n");
-    return 2;
+    struct command own = *command; /* command_find keeps one at a time */
+    struct call call = {0};
+    struct text *words = calloc((size_t)argc + 1, sizeof *words);
+    int code = TOOL_FAILED, output;
+
+    if (!words)
+        return code;
+    for (int i = 0; i < argc; i++)
+        text_add(&words[i], argv[i], strlen(argv[i]));
+    code = call_parse(tool, &call, &own, (size_t)argc, words, false);
+    if (!code && own.open == OPEN_NOTHING)
+        code = own.run(tool, &call);
+    else if (!code)
+        code = with_database(tool, &call);
+    if (tool->json)
+        printf("{\"type\":\"summary\",\"schema\":\"minivault.result/1\",\"command\":\"%s\","
+               "\"exit\":%d}\n",
+               own.name, code);
+    output = tool_flush_output(tool);
+    for (int i = 0; i < argc; i++)
+        text_free(&words[i]);
+    free(words);
+    call_free(&call);
+    return output ? output : code;
 }
 
-static int run(struct vault *v, int argc, char **argv)
+static int help(FILE *out)
 {
-    const char *verb = argv[0];
-    enum vault_status st = VAULT_OK;
+    fprintf(out,
+            "minivault %s, an embedded key-value store\n\n"
+            "usage: minivault COMMAND DB ...   or, for a prompt: minivault DB\n\n",
+            vault_version());
+    help_print(out, false);
+    fprintf(
+        out,
+        "\nexamples:\n"
+        "  minivault put my.db apple red\n"
+        "  minivault scan my.db --prefix=a\n"
+        "  minivault help scan\n\n"
+        "Keys and values are printed, and read, with escapes such as \\n, \\t, \\\\ and \\xff.\n"
+        "Exit: 0 done, 1 no such key, 2 usage, 3 damaged, 4 cannot be opened, read or "
+        "written\n");
+    return TOOL_OK;
+}
 
-    if (!strcmp(verb, "get") && argc == 2)
-        return do_get(v, argv[1]);
-    if (!strcmp(verb, "scan") && argc <= 3)
-        return do_scan(v, argc > 1 ? argv[1] : "", argc > 2 ? argv[2] : NULL);
-    if (!strcmp(verb, "stats") && argc == 1)
-        return do_stats(v);
-    if (!strcmp(verb, "check") && argc == 1)
-        return do_check(v);
-    if (!strcmp(verb, "put") && argc == 3)
-        st = vault_put(v, argv[1], strlen(argv[1]), argv[2], strlen(argv[2]), true, NULL);
-    else if (!strcmp(verb, "del") && argc == 2)
-        st = vault_delete(v, argv[1], strlen(argv[1]), true, NULL);
-    else if (!strcmp(verb, "flush") && argc == 1)
-        st = vault_flush(v);
+static int version(bool json)
+{
+    if (json)
+        printf("{\"name\":\"minivault\",\"version\":\"%s\",\"library\":\"%s\",\"editing\":%s}\n",
+               VAULT_VERSION, vault_version(),
+#ifdef HAVE_LIBEDIT
+               "true"
+#else
+               "false"
+#endif
+        );
     else
-        return usage();
-    return st ? complain_of(v, st) : 0;
+        printf("minivault %s\n", vault_version());
+    return TOOL_OK;
 }
 
-static int prompt(struct vault *v)
+/* A word that is no command may be a database: then a prompt is wanted. */
+static bool is_database(const char *word)
 {
-    char line[4096];
-    int worst = 0;
-    bool tty = isatty(STDIN_FILENO) != 0;
+    struct stat st;
 
-    for (;;) {
-        char *words[4];
-        int count = 0;
-        int result = 0;
-
-        if (tty)
-            fputs("minivault> ", stdout);
-        fflush(stdout);
-        if (!fgets(line, sizeof line, stdin))
-            return worst;
-        for (char *word = strtok(line, " \t\n"); word && count < 4; word = strtok(NULL, " \t\n"))
-            words[count++] = word;
-        if (count == 0)
-            continue;
-        if (!strcmp(words[0], "quit") || !strcmp(words[0], "exit"))
-            return worst;
-        result = run(v, count, words);
-        if (result > worst && !tty)
-            worst = result;
-    }
-}
-
-/* Record files: one line per record; for the log one more per operation. */
-static enum vault_status dump_records(struct env *env, enum format_file kind, uint64_t number)
-{
-    struct record_reader r;
-    struct record record;
-    bool got = false;
-    enum vault_status st = record_open(env, &r, kind, number, 4096);
-
-    if (!st)
-        st = record_head(env, &r, &got);
-    if (!st && got)
-        printf("0: header number=%llu prev=%llu prev_synced=%llu prev_seq=%llu manifest=%llu "
-               "manifest_synced=%llu\n",
-               (unsigned long long)number, (unsigned long long)r.origin.prev_number,
-               (unsigned long long)r.origin.prev_synced, (unsigned long long)r.origin.prev_seq,
-               (unsigned long long)r.origin.manifest_number,
-               (unsigned long long)r.origin.manifest_synced);
-    while (!st && got) {
-        struct taker ops;
-        struct bytes key;
-        struct bytes value;
-        unsigned kind_of_op = 0;
-
-        st = record_next(env, &r, &record, &got);
-        if (st || !got)
-            break;
-        printf("%llu: %s seq=%llu count=%u bytes=%zu\n", (unsigned long long)record.offset,
-               record.kind == FORMAT_RECORD_DATA ? "record" : "claim",
-               (unsigned long long)record.seq, record.count, record.payload.len);
-        ops = taker_of(record.payload);
-        while (kind == FORMAT_LOG && taker_left(&ops) &&
-               ops_take(&ops, &kind_of_op, &key, &value)) {
-            printf("    %s ", kind_of_op & CURSOR_PUT ? "put" : "del");
-            print_bytes(key.data, key.len);
-            putchar(' ');
-            print_bytes(value.data, value.len);
-            putchar('\n');
-        }
-    }
-    if (!st)
-        printf("%llu: %s\n", (unsigned long long)r.pos, r.torn ? "torn here" : "end");
-    record_release(env, &r);
-    return st;
-}
-
-static enum vault_status dump_table(struct env *env, uint64_t number, const char *name)
-{
-    struct cache cache;
-    struct sst sst;
-    struct cursor *c = NULL;
-    uint64_t size = 0;
-    enum vault_status st = os_file_size(env, name, &size);
-
-    cache_init(&cache, 0);
-    if (!st)
-        st = sst_open(env, &cache, number, size, &sst);
-    if (!st) {
-        printf("table number=%llu bytes=%llu data=%llu filter=%zu index=%zu\n",
-               (unsigned long long)number, (unsigned long long)size,
-               (unsigned long long)sst.data_end, sst.filter.len, sst.index.len);
-        st = sst_cursor(&sst, &c);
-        if (!st)
-            c->ops->first(c);
-        for (; !st && c->valid; c->ops->next(c)) {
-            printf("    %s seq=%llu ", c->tag & CURSOR_PUT ? "put" : "del",
-                   (unsigned long long)tag_seq(c->tag));
-            print_bytes(c->key.data, c->key.len);
-            putchar(' ');
-            print_bytes(c->value.data, c->value.len);
-            putchar('\n');
-        }
-        st = st ? st : c->status;
-        cursor_free(c);
-        sst_close(&sst);
-    }
-    cache_release(env, &cache);
-    return st;
-}
-
-static int dump(const char *dir, const char *what, const char *name)
-{
-    struct env env;
-    struct vault_error e;
-    uint64_t number = 0;
-    enum format_file kind = format_parse(name, &number);
-    enum format_file asked = !strcmp(what, "wal")        ? FORMAT_LOG
-                             : !strcmp(what, "sst")      ? FORMAT_TABLE
-                             : !strcmp(what, "manifest") ? FORMAT_MANIFEST
-                                                         : FORMAT_OTHER;
-    enum vault_status st = env_init(&env, dir, NULL, NULL);
-
-    if (asked == FORMAT_OTHER || kind != asked) {
-        env_release(&env);
-        fprintf(stderr, "minivault: %s is not the name of a %s file\n", name, what);
-        return usage();
-    }
-    if (!st)
-        st = kind == FORMAT_TABLE ? dump_table(&env, number, name)
-                                  : dump_records(&env, kind, number);
-    env_last(&env, &e);
-    env_release(&env);
-    return st ? complain(st, &e) : 0;
+    return strchr(word, '/') || (stat(word, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
 int main(int argc, char **argv)
 {
-    struct vault_options options;
-    struct vault_error error = {0};
-    struct vault *v = NULL;
-    int result = 0;
-    enum vault_status st = VAULT_OK;
+    struct tool tool = {0};
+    const char *name = argc > 1 ? argv[1] : NULL, *nearest;
+    const struct command *command;
 
-    if (argc < 2 || argv[1][0] == '-')
-        return usage();
-    if (argc == 5 && !strcmp(argv[2], "dump"))
-        return dump(argv[1], argv[3], argv[4]);
-    vault_options_init(&options);
-    options.create_if_missing = argc == 2 || !strcmp(argv[2], "put");
-    st = vault_open(argv[1], &options, &v, &error);
-    if (st)
-        return complain(st, &error);
-    result = argc > 2 ? run(v, argc - 2, argv + 2) : prompt(v);
-    st = vault_close(v);
-    if (st && !result) {
-        fprintf(stderr, "minivault: close: %s\n", vault_status_name(st));
-        result = 1;
+    catch_signals();
+    if (!name || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
+        (strcmp(name, "help") == 0 && argc == 2)) {
+        help(stdout);
+        return tool_flush_output(&tool);
     }
-    return result;
+    if (strcmp(name, "--version") == 0) {
+        version(argc > 2 && strcmp(argv[2], "--json") == 0);
+        return tool_flush_output(&tool);
+    }
+    if (strcmp(name, "help") == 0) {
+        if (help_command(stdout, argv[2], false))
+            return tool_complain(&tool, TOOL_USAGE, "no command '%s'", argv[2]);
+        return tool_flush_output(&tool);
+    }
+    command = command_find(name, false);
+    if (command && argc == 3 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"))) {
+        help_command(stdout, name, false);
+        return tool_flush_output(&tool);
+    }
+    if (command)
+        return run(&tool, command, argc - 2, argv + 2);
+    if (argc == 2 && is_database(name))
+        return run(&tool, command_find("shell", false), argc - 1, argv + 1);
+    nearest = command_nearest(name, false);
+    return tool_complain(&tool, TOOL_USAGE, "no command '%s'%s%s%s", name,
+                         nearest ? ", did you mean '" : "", nearest ? nearest : "",
+                         nearest ? "'?" : "; 'minivault help' lists them");
 }
