@@ -5,7 +5,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 BIN    := build/release/bin
 
-.PHONY: all build-release build-dev bootstrap test crashtest conformance valgrind mutants bench demo doctor \
+.PHONY: all build-release build-dev bootstrap test crashtest conformance valgrind mutants bench report demo doctor \
         tidy format install clean help
 
 all: build-release
@@ -18,6 +18,7 @@ help:
 	@echo "make valgrind    a small crash test and the log scenarios under valgrind"
 	@echo "make mutants     plant known mistakes in the engine; each has to be found"
 	@echo "make bench       minivault beside LevelDB, RocksDB, LMDB and SQLite; N=1000000 RUNS=3 ENGINES= WORKLOADS="
+	@echo "make report      a page of all results below powercut-out and build/release: build/report.html"
 	@echo "make demo        plant a known bug, find it, shrink it, explain it"
 	@echo "make doctor      what is missing on this machine, and the command that mends it"
 	@echo "make fuzz        TARGET=log TIME=60s: libFuzzer on one reader (ENGINE=afl: AFL++);"
@@ -53,6 +54,13 @@ valgrind: build-release
 	@.ci/bootstrap valgrind
 	valgrind -q --error-exitcode=9 --leak-check=full $(BIN)/powercut run --profile quick --traces 2 --quiet
 	valgrind -q --error-exitcode=9 --leak-check=full $(BIN)/powercut script crashtests/wal/*.crash
+
+# Results of this tree; with none, a short run and the durability matrix make some.
+report: build-release
+	@if [ -z "$$(find powercut-out -name 'results*.jsonl' 2>/dev/null)" ]; then \
+		$(BIN)/powercut run --profile quick --quiet; fi
+	@python3 -B reports/report.py --html build/report.html powercut-out \
+		$(wildcard build/release/mutants.json build/bench*.json build/release/bench*.json)
 
 mutants: build-release
 	crashtests/mutants/run

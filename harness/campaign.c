@@ -389,8 +389,8 @@ static void report_finding(struct running *running, uint64_t task, const struct 
         return;
     finding.number = running->clusters;
     results_folder(campaign, &finding, file, sizeof file);
+    results_finding(&running->json, campaign, &finding, file);
     if (campaign->json) {
-        results_finding(&running->json, campaign, &finding, file);
         results_annotate(stderr, campaign, &finding, file);
         return;
     }
@@ -469,7 +469,7 @@ static void sample_json(struct running *running)
     struct json *json = &running->json;
     uint64_t reached = 0;
 
-    if (!running->campaign->json || running->tasks < running->next_sample)
+    if (running->tasks < running->next_sample)
         return;
     running->next_sample = running->tasks + 1 + running->tasks / 12;
     marks_each(count_reached, &reached);
@@ -483,8 +483,7 @@ static void sample_json(struct running *running)
     json_key_u64(json, "findings", running->clusters);
     json_key_seconds(json, "spent_seconds", now() - running->began);
     json_object_end(json);
-    if (!json_line(json, stdout))
-        fprintf(stderr, "standard output cannot be written\n");
+    results_line(running->campaign, json);
 }
 
 static bool done(void *ctx, uint64_t task, const struct jobs_result *result)
@@ -679,8 +678,7 @@ static void summary_json(struct running *running, const struct canary *canary, i
                      spent > 0 ? (double)tally->recoveries / spent : 0);
     json_key_seconds(json, "canary_seconds", canary->seconds);
     json_object_end(json);
-    if (!json_line(json, stdout))
-        fprintf(stderr, "standard output cannot be written\n");
+    results_line(running->campaign, json);
 }
 
 static void print_unreached(void *ctx, const char *name, uint64_t hits)
@@ -790,9 +788,8 @@ int campaign_run(struct campaign *campaign)
     if (campaign->canary && running.findings == 0 && end != JOBS_INTERRUPTED)
         run_canary(&running, &canary);
     code = exit_code(&running, end, &canary);
-    if (campaign->json)
-        summary_json(&running, &canary, code);
-    else
+    summary_json(&running, &canary, code);
+    if (!campaign->json)
         summary_text(&running, &canary, code);
     json_release(&running.json);
     tally_release(&running.tally);

@@ -24,6 +24,7 @@ struct campaign {
     bool forever;              /* until the time is over */
     uint64_t least_recoveries; /* fewer: inconclusive */
     const char *out;           /* directory of findings */
+    FILE *results;             /* gets every line of --json; NULL: nothing */
     const char *canary;        /* a program with a planted mistake, or NULL */
     const char *program;       /* argv[0] */
     const char *command;       /* what repeats the run */

@@ -180,9 +180,11 @@ static int run_command(const struct options *opts)
         fprintf(stderr, "seed=%llu version=%s store=%s traces=%llu models=%u\n",
                 (unsigned long long)campaign.seed, POWERCUT_VERSION, campaign.store->name,
                 (unsigned long long)campaign.seeds, (unsigned)campaign.model_count);
-    if (campaign.json)
-        results_header(stdout, &campaign, opts, POWERCUT_VERSION);
+    campaign.results = audit ? NULL : results_open(&campaign);
+    results_header(&campaign, opts, POWERCUT_VERSION);
     code = audit ? audit_run(&campaign) : campaign_run(&campaign);
+    if (campaign.results && fclose(campaign.results) != 0)
+        fprintf(stderr, "the results cannot be written\n");
     free(command);
     return code;
 }

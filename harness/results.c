@@ -99,7 +99,7 @@ static void about(struct json *json, const struct campaign *campaign)
     json_key_text(json, "repeat", campaign->command);
 }
 
-void results_header(FILE *out, const struct campaign *campaign, const struct options *opts,
+void results_header(const struct campaign *campaign, const struct options *opts,
                     const char *version)
 {
     struct json json = {0};
@@ -112,12 +112,11 @@ void results_header(FILE *out, const struct campaign *campaign, const struct opt
     json_key(&json, "settings");
     options_json(opts, &json);
     json_object_end(&json);
-    if (!json_line(&json, out))
-        fprintf(stderr, "standard output cannot be written\n");
+    results_line(campaign, &json);
     json_release(&json);
 }
 
-/* ---- the folder of a finding ---- */
+/* ---- files ---- */
 
 static bool make_dirs(char *path)
 {
@@ -159,6 +158,35 @@ static void point_latest(const struct campaign *campaign)
         unlink(made);
 }
 
+FILE *results_open(const struct campaign *campaign)
+{
+    char path[4200];
+    FILE *out = NULL;
+
+    snprintf(path, sizeof path, "%.4000s/seed-%llu", campaign->out,
+             (unsigned long long)campaign->seed);
+    if (make_dirs(path)) {
+        strncat(path, "/results.jsonl", sizeof path - strlen(path) - 1);
+        out = fopen(path, "wb");
+        point_latest(campaign);
+    }
+    if (out == NULL)
+        fprintf(stderr, "%s: cannot be made: %s\n", path, strerror(errno));
+    return out;
+}
+
+void results_line(const struct campaign *campaign, struct json *json)
+{
+    const char *text = json_written(json);
+
+    if (campaign->results && fprintf(campaign->results, "%s\n", text) < 0)
+        fprintf(stderr, "the results cannot be written: %s\n", strerror(errno));
+    if (!campaign->json)
+        json_clear(json);
+    else if (!json_line(json, stdout))
+        fprintf(stderr, "standard output cannot be written\n");
+}
+
 static void write_env(const struct campaign *campaign, const struct result_finding *finding,
                       const char *dir)
 {
@@ -196,7 +224,6 @@ void results_folder(const struct campaign *campaign, const struct result_finding
     snprintf(disk, sizeof disk, "%s/disk", dir);
     if (finding->disk.len && !lanes_write_disk(disk, finding->disk))
         fprintf(stderr, "%s: cannot be written: %s\n", disk, strerror(errno));
-    point_latest(campaign);
 }
 
 /* ---- the line of a finding ---- */
@@ -244,8 +271,7 @@ void results_finding(struct json *json, const struct campaign *campaign,
         json_key_value(json, "lanes", finding->lanes);
     json_key_seconds(json, "found_after_seconds", finding->seconds);
     json_object_end(json);
-    if (!json_line(json, stdout))
-        fprintf(stderr, "standard output cannot be written\n");
+    results_line(campaign, json);
 }
 
 /* Workflow commands end at a line end: it is written as %0A, and the percent sign as %25. */

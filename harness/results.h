@@ -3,6 +3,8 @@
 #ifndef HARNESS_RESULTS_H
 #define HARNESS_RESULTS_H
 
+#include <stdio.h>
+
 #include "campaign.h"
 #include "json.h"
 
@@ -15,8 +17,13 @@ const char *results_build(void);
 /* A hash of every setting that can change what a run finds. */
 uint64_t results_config_hash(const struct campaign *campaign);
 
+/* Makes <out>/seed-<seed>/results.jsonl, and lets <out>/latest point there. NULL: cannot be made;
+ * complains on stderr. */
+FILE *results_open(const struct campaign *campaign);
+/* Writes a finished line to the results and, with --json, to standard output; empties `json`. */
+void results_line(const struct campaign *campaign, struct json *json);
 /* The first line of a run: schema, build, store, seed, settings. */
-void results_header(FILE *out, const struct campaign *campaign, const struct options *opts,
+void results_header(const struct campaign *campaign, const struct options *opts,
                     const char *version);
 
 /* One finding; all texts are borrowed. */
@@ -36,8 +43,8 @@ struct result_finding {
 };
 
 /* Makes the folder of a finding, with finding.crash, original.crash, explain.txt, trace.jsonl,
- * disk/, env.json and, when there is something to say, stderr.log; and lets <out>/latest point at
- * the folder of the run. `path` gets the name of finding.crash. Complains on stderr. */
+ * disk/, env.json and, when there is something to say, stderr.log. `path` gets the name of
+ * finding.crash. Complains on stderr. */
 void results_folder(const struct campaign *campaign, const struct result_finding *finding,
                     char *path, size_t room);
 /* The line {"type":"finding"}. */

@@ -1,0 +1,306 @@
+#!/usr/bin/env python3
+"""Tests of the reports: python3 reports/test_report.py. Needs nothing but the standard library."""
+import contextlib
+import copy
+import csv
+import html.parser
+import io
+import json
+import os
+import re
+import tempfile
+import unittest
+import xml.etree.ElementTree as xml
+
+import formats
+import page
+import report
+import trace
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SAMPLE = os.path.join(HERE, "samples", "planted.jsonl")
+
+
+def sample():
+    return trace.load([SAMPLE])
+
+
+def written(lines):
+    handle, path = tempfile.mkstemp(suffix=".jsonl")
+    with os.fdopen(handle, "w", encoding="utf-8") as out:
+        out.writelines(line if isinstance(line, str) else json.dumps(line) + "\n" for line in lines)
+    return path
+
+
+def from_lines(lines):
+    path = written(lines)
+    try:
+        return trace.load([path])
+    finally:
+        os.unlink(path)
+
+
+HEADER = {"type": "header", "schema": trace.SCHEMA, "command": "run", "store": "s", "seed": 1}
+PASSED = {"type": "summary", "schema": trace.SCHEMA, "exit": 0, "findings": 0}
+
+
+def cell(**more):
+    base = {"type": "cell", "store": "s", "level": "sync", "promise": "All.", "window": 0,
+            "model": "posix", "fault": "none", "unit": 512, "states": 100, "verdict": "kept",
+            "outcomes": {"kept": 100}, "lost": [[0, 100]], "lost_most": 0, "file": ""}
+    return {**base, **more}
+
+
+def finding(**more):
+    base = {"type": "finding", "number": 1, "rule": "open", "meaning": "m", "text": "t",
+            "signature": "ab", "model": "posix", "operations": 1, "items": 1, "file": "f.crash"}
+    return {**base, **more}
+
+
+class Balanced(html.parser.HTMLParser):
+    """Every element is closed in its turn, every id is there once."""
+
+    VOID = {"meta", "link", "br"}
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.wrong, self.ids, self.links = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if "id" in attrs:
+            self.ids.append(attrs["id"])
+        if tag == "a" and attrs.get("href", "").startswith("#"):
+            self.links.append(attrs["href"][1:])
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+
+class Reading(unittest.TestCase):
+    def test_sample_has_what_it_should(self):
+        results = sample()
+        self.assertEqual(len(results.runs), 1)
+        run = results.runs[0]
+        self.assertTrue(run.complete)
+        self.assertEqual(run.exit, 1)
+        self.assertEqual(run.findings[0]["rule"], "open")
+        self.assertTrue(run.findings[0]["lanes"]["crash"]["items"])
+
+    def test_errors_name_file_and_line(self):
+        for bad in ("no json\n", "[1]\n", '{"a":1}\n', '{"type":"summary","schema":"other/9"}\n'):
+            with self.assertRaisesRegex(trace.Unreadable, ":2: "):
+                from_lines([HEADER, bad])
+
+    def test_a_run_without_summary_is_inconclusive(self):
+        self.assertEqual(trace.verdict(from_lines([HEADER]))[1], 3)
+        self.assertEqual(trace.verdict(from_lines([HEADER, PASSED]))[1], 0)
+        self.assertEqual(trace.verdict(trace.Results())[1], 3)
+
+    def test_several_runs_in_one_file(self):
+        results = from_lines([HEADER, PASSED, HEADER, finding(), {**PASSED, "exit": 1}])
+        self.assertEqual([len(r.findings) for r in results.runs], [0, 1])
+
+    def test_a_directory_is_searched_without_latest(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(os.path.join(folder, "seed-1"))
+            os.symlink("seed-1", os.path.join(folder, "latest"))
+            path = os.path.join(folder, "seed-1", "results.jsonl")
+            with open(path, "w", encoding="utf-8") as out:
+                out.write(json.dumps(HEADER) + "\n" + json.dumps(PASSED) + "\n")
+            self.assertEqual(trace.find([folder]), [path])
+
+
+class Comparing(unittest.TestCase):
+    def test_new_ongoing_rare_resolved(self):
+        one = [HEADER, finding(signature="x"), finding(signature="y"), {**PASSED, "exit": 1}]
+        two = [HEADER, finding(signature="x"), {**PASSED, "exit": 1}]
+        base = from_lines([HEADER, finding(signature="x"), finding(signature="gone"),
+                           finding(signature="y"), {**PASSED, "exit": 1}])
+        kinds = trace.compare(from_lines(one + two), base)
+        signatures = {k: [f["signature"] for _, f, _ in v] for k, v in kinds.items()}
+        self.assertEqual(signatures, {"new": [], "ongoing": ["x"], "rare": ["y"],
+                                      "resolved": ["gone"]})
+        kinds = trace.compare(from_lines(one), None)
+        self.assertEqual(len(kinds["new"]), 2)
+
+    def test_known_findings_do_not_fail_the_gate(self):
+        now = from_lines([HEADER, finding(), {**PASSED, "exit": 1}])
+        self.assertEqual(trace.verdict(now, trace.compare(now, None))[1], 1)
+        self.assertEqual(trace.verdict(now, trace.compare(now, now))[1], 0)
+
+    def test_a_broken_cell_fails(self):
+        broken = cell(verdict="lost", outcomes={"kept": 99, "lost": 1}, file="x.crash")
+        for cells, code in (([cell()], 0), ([cell(), broken], 1)):
+            results = from_lines([{**HEADER, "command": "matrix"}] + cells + [PASSED])
+            self.assertEqual(trace.verdict(results, trace.compare(results))[1], code)
+
+
+class Numbers(unittest.TestCase):
+    def test_upper_bound_is_the_rule_of_three(self):
+        self.assertIsNone(trace.upper_bound(0))
+        self.assertAlmostEqual(trace.upper_bound(1), 0.95)
+        for n in (100, 1000, 100000):
+            self.assertAlmostEqual(trace.upper_bound(n) * n, 3.0, delta=0.06)
+
+    def test_quantile(self):
+        histogram = [[0, 50], [1, 49], [7, 1]]
+        self.assertEqual(trace.quantile(histogram, 0.5), 0)
+        self.assertEqual(trace.quantile(histogram, 0.99), 1)
+        self.assertEqual(trace.quantile(histogram, 1), 7)
+
+    def test_short_number(self):
+        self.assertEqual(trace.short_number("27210154202495941"), "2.72e16")
+        self.assertEqual(trace.short_number(9999), "9999")
+        self.assertEqual(trace.short_number(125000), "125k")
+
+
+class Page(unittest.TestCase):
+    def check(self, results, base=None):
+        text = page.build(results, base)
+        parser = Balanced()
+        parser.feed(text)
+        self.assertEqual(parser.wrong, [])
+        self.assertEqual(parser.open, [])
+        self.assertEqual(len(parser.ids), len(set(parser.ids)))
+        self.assertEqual([x for x in parser.links if x not in parser.ids], [])
+        self.assertNotIn("<script", text)
+        self.assertIsNone(re.search(r'(src|href)="(?!#|data:)', text))
+        self.assertIn("default-src 'none'", text)
+        self.assertLess(len(text.encode()), report.PAGE_BYTES_MOST)
+        return text
+
+    def test_planted_mistake_is_told(self):
+        text = self.check(sample())
+        self.assertIn("FAILED", text)
+        self.assertIn("rename of CURRENT.tmp to CURRENT", text)
+        self.assertIn("the power fails here", text)
+        self.assertIn("It would not have happened with", text)
+        self.assertIn("replay", text)
+
+    def test_empty_sections_say_so(self):
+        text = self.check(from_lines([HEADER, PASSED]))
+        for name in ("matrix", "loss", "cost", "strip", "recovery", "coverage", "faults", "marks",
+                     "audit", "mutants", "bench"):
+            part = text[text.index(f'<section id="{name}"'):]
+            self.assertIn("No data", part[:part.index("</section>")], name)
+
+    def test_hostile_text_stays_text(self):
+        evil = '</style></pre><script>alert(1)</script>"\'&'
+        results = from_lines([{**HEADER, "store": evil, "repeat": evil},
+                              finding(text=evil, meaning=evil, story=evil, steps=evil, file=evil),
+                              cell(level=evil, promise=evil, model=evil, fault=evil),
+                              {**PASSED, "exit": 1}])
+        text = self.check(results)
+        self.assertNotIn("<script>alert", text)
+
+    def test_matrix_shows_verdict_n_and_bound(self):
+        broken = cell(model="xfs", verdict="lost", states=50, outcomes={"kept": 48, "lost": 2},
+                      lost=[[0, 48], [3, 2]], lost_most=3, file="a/b.crash")
+        untested = cell(model="btrfs", states=0, outcomes={}, lost=[], verdict="untested")
+        text = self.check(from_lines([{**HEADER, "command": "matrix"}, cell(), broken, untested,
+                                      {**PASSED, "exit": 1}]))
+        self.assertIn("0 bad of 100; ≤ 3 %", text)
+        self.assertIn("2 of 50", text)
+        self.assertIn("b.crash", text)
+        self.assertIn("not tested", text)
+
+    def test_torn_call_is_half_filled(self):
+        results = sample()
+        items = results.runs[0].findings[0]["lanes"]["crash"]["items"]
+        data = copy.deepcopy(next(i for i in items if i["kind"] == "data"))
+        items.append({**data, "offset": 512, "state": "lost"})
+        self.assertIn("torn: lost the sector of", self.check(results))
+
+    def test_big_results_are_slimmed(self):
+        lines = [HEADER]
+        one = sample().runs[0].findings[0]
+        for number in range(400):
+            lines.append({**one, "number": number, "signature": f"{number:x}"})
+        results = from_lines(lines + [{**PASSED, "exit": 1}])
+        self.assertLess(len(report.make_page(results, None).encode()), report.PAGE_BYTES_MOST)
+
+
+class Formats(unittest.TestCase):
+    def matrix(self):
+        broken = cell(model="xfs", verdict="wrong", outcomes={"kept": 99, "wrong": 1})
+        untested = cell(model="btrfs", states=0, outcomes={}, verdict="untested")
+        return from_lines([{**HEADER, "command": "matrix"}, cell(), broken, untested, PASSED])
+
+    def test_junit(self):
+        root = xml.fromstring(formats.junit(sample()))
+        self.assertEqual(root[0].get("failures"), "1")
+        failure = root.find(".//testcase[@name='open']/failure")
+        self.assertIn("replay: ", failure.text)
+        self.assertEqual(len(root[0]), len(formats.RULES))
+        known = xml.fromstring(formats.junit(sample(), sample()))
+        self.assertEqual(known[0].get("failures"), "0")
+        root = xml.fromstring(formats.junit(self.matrix()))
+        counts = [root[0].get(k) for k in ("tests", "failures", "skipped")]
+        self.assertEqual(counts, ["3", "1", "1"])
+
+    def test_junit_survives_control_characters(self):
+        results = from_lines([HEADER, finding(text="a\x00b\x1b"), {**PASSED, "exit": 1}])
+        xml.fromstring(formats.junit(results))
+
+    def test_tap(self):
+        lines = formats.tap(self.matrix()).splitlines()
+        self.assertEqual(lines[1], "1..3")
+        self.assertEqual(sum(line.startswith("ok") for line in lines), 2)
+        self.assertEqual(sum("# SKIP" in line for line in lines), 1)
+        self.assertEqual(sum(line.startswith("not ok") for line in lines), 1)
+
+    def test_sarif(self):
+        log = json.loads(formats.sarif(sample(), sample()))
+        result = log["runs"][0]["results"][0]
+        self.assertEqual(result["baselineState"], "unchanged")
+        rules = [r["id"] for r in log["runs"][0]["tool"]["driver"]["rules"]]
+        self.assertIn(result["ruleId"], rules)
+        self.assertTrue(result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"])
+
+    def test_csv(self):
+        rows = list(csv.DictReader(io.StringIO(formats.table(self.matrix()))))
+        self.assertEqual([r["verdict"] for r in rows], ["kept", "wrong", "untested"])
+        self.assertEqual(rows[1]["bad_states"], "1")
+        self.assertEqual(rows[1]["upper_bound_95"], "")
+        self.assertAlmostEqual(float(rows[0]["upper_bound_95"]), 0.0295, places=3)
+
+    def test_markdown(self):
+        self.assertIn("FAILED", formats.markdown(sample()))
+        self.assertIn("≠ 100", formats.markdown(self.matrix()))
+
+
+class Command(unittest.TestCase):
+    def run_it(self, *argv):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = report.main(list(argv))
+        return code, out.getvalue(), err.getvalue()
+
+    def test_outputs_and_gate(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "new", "page.html")
+            code, out, _ = self.run_it("--html", path, "--junit", "-", SAMPLE)
+            self.assertEqual(code, 0)
+            self.assertIn("<testsuites", out)
+            self.assertTrue(os.path.exists(path))
+            self.assertEqual(os.listdir(os.path.dirname(path)), ["page.html"])
+        self.assertEqual(self.run_it("--gate", SAMPLE)[0], 1)
+        self.assertEqual(self.run_it("--gate", "--base", SAMPLE, SAMPLE)[0], 0)
+
+    def test_unreadable_is_4(self):
+        self.assertEqual(self.run_it("/nowhere/results.jsonl")[0], 4)
+        with tempfile.TemporaryDirectory() as folder:
+            code, _, err = self.run_it(folder)
+            self.assertEqual(code, 4)
+            self.assertIn("no results below", err)
+
+
+if __name__ == "__main__":
+    unittest.main()
