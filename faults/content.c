@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/rng.h"
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -35,17 +36,23 @@ ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf
         len /= 2;
     else if (fault)
         return fault_error(fault);
+    disk->looks = rng_mix(disk->looks ^ (uint64_t)ino << 40 ^ offset << 12 ^ len);
+    if (disk->lazy)
+        lazy_forget(disk, out, len);
     while (done < len) {
         uint64_t at = offset + done;
         uint32_t within = (uint32_t)(at % disk->config.unit);
         size_t part = (size_t)min_u64(disk->config.unit - within, len - done);
-        const struct unit *unit = disk_unit(disk, inode, (uint32_t)(at / disk->config.unit));
+        uint32_t index = (uint32_t)(at / disk->config.unit);
+        const struct block *content =
+            disk->lazy ? lazy_read(disk, inode, index, out + done, within, (uint32_t)part)
+                       : disk_unit(disk, inode, index)->content;
         size_t have = 0;
 
-        if (unit->content && unit->content->len > within)
-            have = (size_t)min_u64(part, unit->content->len - within);
+        if (content && content->len > within)
+            have = (size_t)min_u64(part, content->len - within);
         if (have)
-            memcpy(out + done, unit->content->data + within, have);
+            memcpy(out + done, content->data + within, have);
         memset(out + done + have, 0, part - have);
         done += part;
     }

@@ -290,6 +290,163 @@ static bool count_leaping(struct pc_image *image, size_t limit, mpz_t count)
     return ok;
 }
 
+/* ---- with clauses ---- */
+
+/* What is open falls into groups that share neither an edge nor a clause; groups multiply. In one
+ * group: all sets, less those that break its first clause and not the others, and so on: inclusion
+ * and exclusion over its clauses, where most combinations contradict each other. */
+struct group {
+    struct pc_image *image;
+    uint64_t *set; /* the items of the group, out of what is open now */
+    uint32_t *clauses;
+    uint32_t clause_count;
+    size_t budget;
+};
+
+/* Adds to `out` (subtracts when `sign` is negative) the sets that break every clause taken so
+ * far, over all ways to take more from clause `next` on. */
+static bool alternate(struct group *group, uint32_t next, bool negative, mpz_t out)
+{
+    struct pc_image *image = group->image;
+    struct counter *counter = image->counter;
+    uint64_t *open = calloc(counter->words + 1, sizeof *open);
+    mpz_t count;
+    bool ok;
+
+    must(open != NULL);
+    if (group->budget-- == 0) {
+        group->budget = 0;
+        free(open);
+        return false;
+    }
+    for (uint32_t i = 0; i < image->item_count; i++)
+        if (has(group->set, i) && image->state[image->items[i]] == NODE_OPEN)
+            add(open, i);
+    mpz_init(count);
+    ok = count_set(counter, open, count);
+    free(open);
+    if (ok && negative)
+        mpz_sub(out, out, count);
+    else if (ok)
+        mpz_add(out, out, count);
+    mpz_clear(count);
+    for (uint32_t c = next; ok && c < group->clause_count; c++) {
+        const struct clause *clause = &image->clauses[group->clauses[c]];
+
+        image_save(image);
+        if (literals_set(image, image->literals + clause->first, clause->count))
+            ok = alternate(group, c + 1, !negative, out);
+        image_restore(image);
+    }
+    return ok;
+}
+
+/* Is some literal of it false? Then nothing can break it. */
+static bool kept_already(const struct pc_image *image, const struct clause *clause)
+{
+    for (uint32_t i = 0; i < clause->count; i++) {
+        uint32_t literal = image->literals[clause->first + i];
+        uint8_t state = image->state[image->items[literal >> 1]];
+
+        if (state != NODE_OPEN && (state == NODE_IN) != (literal & 1))
+            return true;
+    }
+    return false;
+}
+
+/* Takes from `open` all that hangs together with the clause, and the clauses that do. */
+static void gather_group(struct pc_image *image, uint64_t *open, bool *taken, uint32_t clause,
+                         struct group *group)
+{
+    struct counter *counter = image->counter;
+    uint32_t words = counter->words;
+    uint64_t *component = calloc(2 * words + 1, sizeof *component);
+    bool more = true;
+
+    must(component != NULL);
+    memset(group->set, 0, words * sizeof *group->set);
+    group->clause_count = 0;
+    group->clauses[group->clause_count++] = clause;
+    taken[clause] = true;
+    for (uint32_t c = 0; more; c++) {
+        const struct clause *at;
+
+        if (c == group->clause_count) {
+            more = false;
+            for (uint32_t o = 0; o < image->clause_count; o++)
+                for (uint32_t i = 0; !taken[o] && i < image->clauses[o].count; i++)
+                    if (has(group->set, image->literals[image->clauses[o].first + i] >> 1)) {
+                        group->clauses[group->clause_count++] = o;
+                        taken[o] = more = true;
+                    }
+            if (!more)
+                break;
+        }
+        at = &image->clauses[group->clauses[c]];
+        for (uint32_t i = 0; i < at->count; i++) {
+            uint32_t item = image->literals[at->first + i] >> 1;
+
+            if (!has(open, item))
+                continue;
+            take_component(counter, open, item, component, component + words);
+            for (uint32_t w = 0; w < words; w++)
+                group->set[w] |= component[w];
+        }
+        more = true;
+    }
+    free(component);
+}
+
+#define GROUP_STEPS 20000u
+
+static bool count_with_clauses(struct pc_image *image, uint64_t *open, mpz_t out)
+{
+    uint32_t words = image->counter->words;
+    bool *taken = calloc(image->clause_count + 1, sizeof *taken), ok = true;
+    struct group group = {.image = image, .budget = GROUP_STEPS};
+    mpz_t factor;
+
+    group.set = calloc(words + 1, sizeof *group.set);
+    group.clauses = calloc(image->clause_count + 1, sizeof *group.clauses);
+    must(taken != NULL && group.set != NULL && group.clauses != NULL);
+    mpz_init(factor);
+    mpz_set_ui(out, 1);
+    for (uint32_t c = 0; c < image->clause_count; c++)
+        taken[c] = kept_already(image, &image->clauses[c]);
+    for (uint32_t c = 0; ok && c < image->clause_count; c++) {
+        if (taken[c])
+            continue;
+        gather_group(image, open, taken, c, &group);
+        mpz_set_ui(factor, 0);
+        ok = alternate(&group, 0, false, factor);
+        mpz_mul(out, out, factor);
+    }
+    ok = ok && count_set(image->counter, open, factor);
+    if (ok)
+        mpz_mul(out, out, factor);
+    mpz_clear(factor);
+    free(taken);
+    free(group.set);
+    free(group.clauses);
+    return ok;
+}
+
+static bool count_open(struct pc_image *image, const uint64_t *open, mpz_t out)
+{
+    uint32_t words = image->counter->words;
+    uint64_t *left;
+    bool ok;
+
+    if (image->clause_count == 0)
+        return count_set(image->counter, open, out);
+    left = malloc(words * sizeof *left + 1);
+    must(left != NULL);
+    memcpy(left, open, words * sizeof *left);
+    ok = count_with_clauses(image, left, out);
+    free(left);
+    return ok;
+}
+
 bool pc_image_count(struct pc_image *image, size_t limit, mpz_t count)
 {
     uint64_t *open;
@@ -313,10 +470,10 @@ bool pc_image_count(struct pc_image *image, size_t limit, mpz_t count)
         if (image->state[image->items[i]] == NODE_OPEN)
             add(open, i);
     mpz_init(result);
-    ok = count_set(image->counter, open, result);
+    ok = count_open(image, open, result);
     if (!ok) { /* the room may be taken by what earlier counts remembered */
         counter_clear(image->counter);
-        ok = count_set(image->counter, open, result);
+        ok = count_open(image, open, result);
     }
     if (ok)
         mpz_set(count, result);

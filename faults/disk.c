@@ -94,6 +94,7 @@ void pc_disk_free(struct pc_disk *disk)
     arena_release(&disk->arena);
     log_release(&disk->log);
     free(disk->inodes);
+    lazy_free(disk);
     free(disk);
 }
 
@@ -105,6 +106,8 @@ static void put_on(struct pc_disk *disk, struct pc_image *image)
     disk->links_counted = false;
     disk->inode_count = 0;
     inode_numbers(disk, image->disk->inode_count);
+    disk->lazy = false;
+    disk->looks = 0;
 }
 
 struct pc_disk *pc_disk_boot(struct pc_image *image)

@@ -178,6 +178,7 @@ void pc_image_free(struct pc_image *image)
     free(image->after_at);
     free(image->alternatives);
     free(image->alternative_effects);
+    clauses_free(image);
     free(image);
 }
 
@@ -188,6 +189,7 @@ void pc_image_begin(struct pc_image *image, const struct pc_chooser *chooser, en
     image->fill = fill;
     image->undefined_seen = false;
     image->size_ino = 0;
+    image->clause_count = image->literal_count = image->assumed = 0;
 }
 
 void pc_image_answer(struct pc_image *image, const struct pc_chooser *chooser)
@@ -303,17 +305,6 @@ static void room_for(struct pc_image *image, uint32_t count)
     must(image->alternative_effects != NULL);
 }
 
-/* The effects on a place, newest first: `first` and its chain, and merged with it the chain of
- * `second` (truncations that reach the place). */
-struct walk {
-    uint32_t first, second;
-    uint64_t limit;       /* of the second chain only sizes up to this count, */
-    uint32_t since;       /* and only what is newer than this effect */
-    uint32_t incarnation; /* of the first chain only this one counts, unless ANY */
-};
-
-#define ANY UINT32_MAX
-
 static bool counts(const struct pc_image *image, uint32_t e)
 {
     const struct effect *effect = effect_at(image, e);
@@ -323,14 +314,14 @@ static bool counts(const struct pc_image *image, uint32_t e)
 }
 
 /* What follows in the second chain. */
-static uint32_t older(const struct pc_image *image, const struct walk *walk)
+static uint32_t older(const struct pc_image *image, const struct chains *walk)
 {
     uint32_t e = effect_at(image, walk->second)->prev;
 
     return e != NONE && e < walk->since ? NONE : e;
 }
 
-static uint32_t walk_next(const struct pc_image *image, struct walk *walk)
+static uint32_t walk_next(const struct pc_image *image, struct chains *walk)
 {
     while (walk->first != NONE &&
            (!counts(image, walk->first) ||
@@ -357,8 +348,7 @@ static uint32_t walk_next(const struct pc_image *image, struct walk *walk)
     }
 }
 
-/* Loses the alternatives before `chosen` and keeps that one. */
-static void decide(struct pc_image *image, size_t chosen)
+void image_decide(struct pc_image *image, size_t chosen)
 {
     bool agreed = true;
 
@@ -369,36 +359,46 @@ static void decide(struct pc_image *image, size_t chosen)
     must(agreed); /* I1, L3 */
 }
 
-/* The newest durable effect on a place; NONE: what was there before the log. */
-static uint32_t pick(struct pc_image *image, struct walk walk)
+uint32_t image_gather(struct pc_image *image, struct chains walk, uint32_t *last)
 {
-    uint32_t n = 0, last = NONE, e;
-    size_t chosen = 0;
+    uint32_t n = 0, e;
 
+    *last = NONE;
     while ((e = walk_next(image, &walk)) != NONE) {
         uint32_t node = effect_at(image, e)->node;
 
         if (image->state[node] == NODE_IN) {
-            last = e;
+            *last = e;
             break;
         }
         room_for(image, n + 2);
         image->alternatives[n] = image->item_of[node];
         image->alternative_effects[n++] = e;
     }
+    return n;
+}
+
+/* The newest durable effect on a place; NONE: what was there before the log. */
+static uint32_t pick(struct pc_image *image, struct chains walk)
+{
+    uint32_t last, n = image_gather(image, walk, &last);
+    size_t chosen = 0;
+
     if (n == 0)
         return last;
     image->alternatives[n] = PC_ITEM_NONE;
     image->alternative_effects[n++] = last;
     if (image->leap)
         n = leap_possible(image, image->alternatives, image->alternative_effects, n);
+    if (image->clause_count)
+        return clauses_pick(image, n);
     if (image->chooser && n > 1) {
-        struct pc_choice choice = {n, image->alternatives};
+        struct pc_choice choice = {n, image->alternatives, 0};
 
         chosen = image->chooser->choose(image->chooser->ctx, &choice);
         must(chosen < n);
     }
-    decide(image, chosen);
+    image_decide(image, chosen);
     return image->alternative_effects[chosen];
 }
 
@@ -440,7 +440,7 @@ uint32_t image_name(struct pc_image *image, uint32_t dir, const char *name, size
         const struct entry *entry = &inode->entries[i];
 
         if (entry->len == len && memcmp(entry->name, name, len) == 0) {
-            uint32_t e = pick(image, (struct walk){entry->last, NONE, 0, 0, ANY});
+            uint32_t e = pick(image, (struct chains){entry->last, NONE, 0, 0, ANY});
 
             if (e != NONE)
                 return effect_at(image, e)->ino;
@@ -483,7 +483,7 @@ uint64_t image_size(struct pc_image *image, uint32_t ino)
     if (image->size_ino == ino) /* once answered it stays, and each unit of a file asks */
         return image->size;
     if (inode)
-        e = pick(image, (struct walk){inode->last_size, NONE, 0, 0, ANY});
+        e = pick(image, (struct chains){inode->last_size, NONE, 0, 0, ANY});
     image->size_ino = ino;
     image->size = e != NONE ? effect_at(image, e)->size : base ? base->size : 0;
     return image->size;
@@ -506,7 +506,7 @@ static bool mapping(struct pc_image *image, uint32_t ino, uint32_t place, uint32
 
     *out = *since = 0;
     if (inode && place < inode->place_room)
-        e = pick(image, (struct walk){inode->places[place].last, NONE, 0, 0, ANY});
+        e = pick(image, (struct chains){inode->places[place].last, NONE, 0, 0, ANY});
     if (e == NONE)
         return base_mapped(image, ino, place);
     *out = effect_at(image, e)->incarnation;
@@ -591,37 +591,84 @@ static const struct block *filled(struct pc_image *image, uint32_t ino, uint32_t
     return block;
 }
 
-const struct block *image_unit(struct pc_image *image, uint32_t ino, uint32_t index,
-                               struct arena *arena)
+struct chains image_unit_walk(const struct pc_image *image, uint32_t ino, uint32_t index,
+                              const struct mapped *mapped)
 {
     const struct inode *inode = beneath(image, ino);
-    uint32_t unit = image->disk->config.unit, incarnation = ANY, since = 0, e = NONE;
+    uint64_t start = (uint64_t)index * image->disk->config.unit;
+    uint32_t last, cut;
+
+    if (inode == NULL)
+        return (struct chains){NONE, NONE, 0, 0, ANY};
+    last = index < inode->unit_room ? inode->units[index].last : NONE;
+    cut =
+        inode->last_order != NONE && inode->last_order >= mapped->since ? inode->last_order : NONE;
+    return (struct chains){last, cut, start, mapped->since, mapped->incarnation};
+}
+
+const struct block *image_unit_content(struct pc_image *image, uint32_t ino, uint32_t index,
+                                       const struct mapped *mapped, uint32_t e, struct arena *arena)
+{
+    const struct inode *inode = beneath(image, ino);
+    uint32_t unit = image->disk->config.unit, len;
     uint64_t start = (uint64_t)index * unit, size = image_size(image, ino);
     bool journal = image->disk->rules->journal, undefined = !journal;
     const struct block *content;
-    uint32_t len;
 
-    if (start >= size)
+    if (start >= size || mapped->hole)
         return NULL;
     len = size - start < unit ? (uint32_t)(size - start) : unit;
-    if (journal) {
-        if (!mapping(image, ino, (uint32_t)(start / image->disk->config.block), &incarnation,
-                     &since))
-            return NULL;
-    }
-    if (inode) {
+    if (inode && journal && e == NONE && mapped->incarnation != 0) {
         uint32_t last = index < inode->unit_room ? inode->units[index].last : NONE;
 
-        uint32_t cut =
-            inode->last_order != NONE && inode->last_order >= since ? inode->last_order : NONE;
-
-        e = pick(image, (struct walk){last, cut, start, since, incarnation});
-        if (journal && e == NONE && incarnation != 0)
-            undefined = image->disk->rules->undefined || dropped(image, last, incarnation);
+        undefined = image->disk->rules->undefined || dropped(image, last, mapped->incarnation);
     }
     if (e == NONE)
-        content = journal && incarnation != 0 ? NULL : base_unit(image, ino, index);
+        content = journal && mapped->incarnation != 0 ? NULL : base_unit(image, ino, index);
     else
         content = effect_at(image, e)->kind == PC_ITEM_DATA ? effect_at(image, e)->content : NULL;
     return filled(image, ino, index, content, len, undefined, arena);
+}
+
+const struct block *image_unit(struct pc_image *image, uint32_t ino, uint32_t index,
+                               struct arena *arena)
+{
+    uint64_t start = (uint64_t)index * image->disk->config.unit;
+    struct mapped mapped = {.incarnation = ANY};
+    uint32_t e = NONE;
+
+    if (start >= image_size(image, ino))
+        return NULL;
+    if (image->disk->rules->journal &&
+        !mapping(image, ino, (uint32_t)(start / image->disk->config.block), &mapped.incarnation,
+                 &mapped.since))
+        return NULL;
+    if (beneath(image, ino))
+        e = pick(image, image_unit_walk(image, ino, index, &mapped));
+    return image_unit_content(image, ino, index, &mapped, e, arena);
+}
+
+/* The walk over the mappings of the block that holds a unit. */
+bool image_map_walk(const struct pc_image *image, uint32_t ino, uint32_t index, struct chains *walk)
+{
+    const struct inode *inode = beneath(image, ino);
+    uint32_t place =
+        (uint32_t)((uint64_t)index * image->disk->config.unit / image->disk->config.block);
+
+    if (inode == NULL || place >= inode->place_room)
+        return false;
+    *walk = (struct chains){inode->places[place].last, NONE, 0, 0, ANY};
+    return true;
+}
+
+/* What a mapping effect (NONE: the one from below) means for the units of its block. */
+struct mapped image_mapped_by(const struct pc_image *image, uint32_t ino, uint32_t index,
+                              uint32_t e)
+{
+    uint64_t at = (uint64_t)index * image->disk->config.unit;
+
+    if (e == NONE)
+        return (struct mapped){
+            0, 0, !base_mapped(image, ino, (uint32_t)(at / image->disk->config.block))};
+    return (struct mapped){effect_at(image, e)->incarnation, e, effect_at(image, e)->unmaps};
 }

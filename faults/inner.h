@@ -126,6 +126,9 @@ struct pc_disk {
     void *step_ctx;
     bool hard_links;    /* some inode may have several names */
     bool links_counted; /* since boot; until then `links` of what was there is not known */
+    bool lazy;          /* reads decide nothing, uses do */
+    struct lazy *sources;
+    uint64_t looks; /* a hash of what was looked at since boot */
     uint8_t scratch[16384];
 };
 
@@ -217,6 +220,15 @@ struct pc_image {
     uint64_t size;
     uint32_t *alternatives, *alternative_effects;
     uint32_t alternative_room;
+    uint32_t *literals; /* of the clauses: item << 1 | kept */
+    uint32_t literal_count, literal_room;
+    struct clause *clauses; /* each: not all of its literals are true (clause.c) */
+    uint32_t clause_count, clause_room;
+    uint32_t *marks, mark; /* per item, of image_needs */
+    uint8_t *saved;        /* a stack of states */
+    size_t saved_used, saved_room;
+    bool gave_up;            /* a search for a set that keeps the clauses was too long */
+    uint32_t assumed;        /* checks that were said to fail since pc_image_begin */
     struct counter *counter; /* made when first asked to count */
 };
 
@@ -235,6 +247,104 @@ bool leap_may_lose(struct pc_image *image, uint32_t item);
  * possible; answers how many. */
 uint32_t leap_possible(struct pc_image *image, uint32_t *alternatives, uint32_t *effects,
                        uint32_t n);
+
+/* The effects on a place, newest first: `first` and its chain, and merged with it the chain of
+ * `second` (truncations that reach the place). */
+struct chains {
+    uint32_t first, second;
+    uint64_t limit;       /* of the second chain only sizes up to this count, */
+    uint32_t since;       /* and only what is newer than this effect */
+    uint32_t incarnation; /* of the first chain only this one counts, unless ANY */
+};
+
+#define ANY UINT32_MAX
+
+/* The open effects on a place, newest first, into image->alternatives; *last: what lies beneath
+ * them. Answers how many. */
+uint32_t image_gather(struct pc_image *image, struct chains walk, uint32_t *last);
+/* Loses the alternatives before `chosen` and keeps that one. */
+void image_decide(struct pc_image *image, size_t chosen);
+
+/* How the block of a unit is mapped. */
+struct mapped {
+    uint32_t incarnation, since; /* see image.c, mapping() */
+    bool hole;
+};
+
+bool image_map_walk(const struct pc_image *image, uint32_t ino, uint32_t index,
+                    struct chains *walk);
+struct mapped image_mapped_by(const struct pc_image *image, uint32_t ino, uint32_t index,
+                              uint32_t e);
+struct chains image_unit_walk(const struct pc_image *image, uint32_t ino, uint32_t index,
+                              const struct mapped *mapped);
+/* The unit as it reads when `e` is the newest durable effect on it. */
+const struct block *image_unit_content(struct pc_image *image, uint32_t ino, uint32_t index,
+                                       const struct mapped *mapped, uint32_t e,
+                                       struct arena *arena);
+
+/* ---- clause.c: "not all of these" ---- */
+
+/* A literal says that an item is kept, or lost. A clause says that not all of its literals are
+ * true. What is decided never breaks a clause, and can always be completed without breaking one. */
+struct clause {
+    uint32_t first, count;
+};
+
+#define LITERAL(item, kept) ((item) << 1 | (uint32_t)(kept))
+
+void clauses_free(struct pc_image *image);
+void clause_add(struct pc_image *image, const uint32_t *literals, uint32_t count);
+/* Makes the literals true. False: they contradict what is decided; some of them may be true now. */
+bool literals_set(struct pc_image *image, const uint32_t *literals, uint32_t count);
+/* Can what is decided be completed without breaking a clause? With literals: when these are true,
+ * too. Changes nothing. */
+bool clauses_possible(struct pc_image *image, const uint32_t *literals, uint32_t count);
+/* Must `item` be kept when `other` is? */
+bool image_needs(struct pc_image *image, uint32_t other, uint32_t item);
+/* As pick(), where clauses are: n alternatives were gathered. */
+uint32_t clauses_pick(struct pc_image *image, uint32_t n);
+/* Keeps the states on a stack, to go back to. */
+void image_save(struct pc_image *image);
+void image_restore(struct pc_image *image);
+
+/* ---- candidate.c: what a unit may read as ---- */
+
+/* One content of a unit and what must be true for it. Newest first. */
+struct version {
+    const struct block *content;       /* NULL: zeros */
+    bool undefined;                    /* bytes of it are undefined */
+    bool merges;                       /* it needs the next version: see version_run */
+    uint32_t moment;                   /* newest call that made it, plus one; 0: it lay beneath */
+    uint32_t map_first, map_count;     /* literals about the mapping */
+    uint32_t newer_first, newer_count; /* literals: newer versions are lost */
+    uint32_t item;                     /* it is kept; NONE: nothing needs to be */
+};
+
+struct versions {
+    struct version *list;
+    uint32_t count, room;
+    uint32_t *literals;
+    uint32_t literal_count, literal_room;
+};
+
+/* Adds the versions of a unit that what is decided so far allows, newest first. The size of the
+ * file is decided. */
+void versions_add(struct pc_image *image, uint32_t ino, uint32_t index, struct arena *arena,
+                  struct versions *out);
+/* The literals for "one of the versions first..last", which merge. At most count of both + 1. */
+uint32_t version_run(const struct versions *versions, uint32_t first, uint32_t last,
+                     uint32_t *literals);
+void versions_free(struct versions *versions);
+
+/* ---- lazy.c: reads that decide nothing ---- */
+
+/* What a unit that is not loaded reads as for now; NULL: zeros. Remembers that `len` bytes of it
+ * from `within` on were copied to `at`. */
+const struct block *lazy_read(struct pc_disk *disk, struct inode *inode, uint32_t index,
+                              const uint8_t *at, uint32_t within, uint32_t len);
+/* What was known of these addresses is void. */
+void lazy_forget(struct pc_disk *disk, const uint8_t *at, size_t len);
+void lazy_free(struct pc_disk *disk);
 
 enum { NODE_OPEN = PC_ITEM_OPEN, NODE_IN = PC_ITEM_KEPT, NODE_OUT = PC_ITEM_LOST };
 

@@ -655,6 +655,9 @@ static void summary_json(struct running *running, const struct canary *canary, i
     json_key_u64(json, "recoveries_noise", tally->noise);
     json_key_u64(json, "recoveries_refused", tally->refused);
     json_key_u64(json, "recovered_states", tally->states);
+    json_key_u64(json, "crash_points_by_reads", tally->by_reads);
+    json_key_u64(json, "checks_assumed", tally->assumed);
+    json_key_u64(json, "recoveries_witness", tally->witnessed);
     json_key_u64(json, "traces_rechecked", tally->rechecked);
     faults_json(json, tally);
     troubles_json(json, tally);
@@ -668,7 +671,10 @@ static void summary_json(struct running *running, const struct canary *canary, i
     json_array_end(json);
     json_key_u64(json, "findings", running->clusters);
     json_key_u64(json, "violations", running->findings);
-    json_key_text(json, "hooks", "claim_possible");
+    json_key_text(json, "hooks",
+                  campaign->store->promises & PC_PROMISE_HOOKS && !campaign->budget.by_reads
+                      ? "claim_possible use verify"
+                      : "claim_possible");
     json_key_text(json, "canary", !canary->run ? "not run" : (canary->found ? "found" : "missed"));
     json_key_text(json, "canary_rule", canary->rule);
     json_key_u64(json, "exit", (uint64_t)code);
@@ -726,7 +732,15 @@ static void summary_text(struct running *running, const struct canary *canary, i
         printf(" %s %llu/%llu", pc_fault_kind_name((enum pc_fault_kind)i),
                (unsigned long long)tally->faults_fired[i],
                (unsigned long long)tally->faults_mattered[i]);
-    printf("; hooks: active (claim_possible)\ntroubled recoveries/noticed:");
+    printf("; hooks: active (claim_possible%s)\n",
+           campaign->store->promises & PC_PROMISE_HOOKS && !campaign->budget.by_reads
+               ? ", use, verify"
+               : "");
+    printf("decided by use at %llu points, by reads at %llu; checks assumed to fail %llu, witness "
+           "recoveries %llu\ntroubled recoveries/noticed:",
+           (unsigned long long)(tally->points - tally->by_reads),
+           (unsigned long long)tally->by_reads, (unsigned long long)tally->assumed,
+           (unsigned long long)tally->witnessed);
     for (int i = TROUBLE_NONE + 1; i < TROUBLES; i++)
         printf(" %s %llu/%llu", trouble_name((enum trouble)i),
                (unsigned long long)tally->troubled[i],

@@ -8,7 +8,8 @@
  *      request for memory (judge.c, J7).
  *   E3 A search that does not end within the budget is completed by families of images from
  *      several poles, each a legal set by construction, and by seeded ones. */
-#include "explore.h"
+#include "explore_point.h"
+#include "powercut/verdict.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,10 @@ void tally_add(struct tally *to, const struct tally *from)
     to->states += from->states;
     to->hash = rng_mix(to->hash ^ from->hash);
     to->rechecked += from->rechecked;
+    to->assumed += from->assumed;
+    to->witnessed += from->witnessed;
+    to->by_reads += from->by_reads;
+    to->uncounted += from->uncounted;
     for (int i = 0; i < TROUBLES; i++) {
         to->troubled[i] += from->troubled[i];
         to->trouble_showed[i] += from->trouble_showed[i];
@@ -85,21 +90,6 @@ void explorer_release(struct explorer *explorer)
 
 /* ---- one point ---- */
 
-struct point {
-    struct explorer *explorer;
-    struct session *session;
-    struct finding *finding;
-    struct pc_image *image;
-    size_t k;
-    bool inside; /* in the middle of call k */
-    struct question question;
-    uint64_t leaf;     /* number of the next leaf of this point */
-    enum pc_fill fill; /* of the newest leaf */
-    size_t opened;     /* calls of the newest recovery when its open returned */
-    uint64_t *seen;    /* hashes of sampled images */
-    uint32_t seen_count, seen_room;
-};
-
 static void note_state(struct explorer *explorer, uint64_t hash)
 {
     size_t used = explorer->tally.states, room = explorer->state_room, i;
@@ -133,17 +123,17 @@ static void note_state(struct explorer *explorer, uint64_t hash)
 static size_t choose(void *ctx, const struct pc_choice *choice)
 {
     struct explorer *explorer = ctx;
-    uint64_t anchor = XXH3_64bits(choice->items, choice->n * sizeof *choice->items);
+    uint64_t anchor = choice->key ^ XXH3_64bits(choice->items, choice->n * sizeof *choice->items);
 
     return tape_choose(&explorer->tape, TAPE_CRASH, anchor, (uint32_t)choice->n);
 }
 
-static bool due(uint64_t leaf, uint32_t every)
+bool point_due(uint64_t leaf, uint32_t every)
 {
     return every != 0 && leaf % every == 0;
 }
 
-static void record(struct point *point, const struct verdict *verdict, enum pc_fill fill)
+void point_record(struct point *point, const struct verdict *verdict, enum pc_fill fill)
 {
     struct finding *finding = point->finding;
     size_t calls = pc_disk_call_count(point->session->disk);
@@ -177,13 +167,14 @@ static bool run_nested(struct point *point, struct pc_image *image, size_t k, ui
     for (uint32_t i = 0; way > 0 && i < pc_image_items(image); i++)
         pc_image_set(image, i, way > 1 && rng_chance(&rng, way - 1, 3));
     question.life = way == 1;
+    question.by_use = false;
     judge_image(&explorer->inner, image, &question, &verdict, &ignored);
     explorer->tally.recoveries++;
     explorer->tally.nested++;
     explorer->spent++;
     if (verdict.rule == RULE_NONE)
         return true;
-    record(point, &verdict, point->fill);
+    point_record(point, &verdict, point->fill);
     point->finding->cuts = 2;
     finding_cut(explorer->judge.disk, image, k, false, fill, &point->finding->cut[1]);
     return false;
@@ -212,29 +203,32 @@ static bool nested(struct point *point)
 }
 
 /* Runs the leaf that the image is set up for. False: a violation was recorded. */
-static bool run_leaf(struct point *point, enum pc_fill fill)
+bool point_run(struct point *point, enum pc_fill fill)
 {
     struct explorer *explorer = point->explorer;
     struct verdict verdict;
 
     point->fill = fill;
+    point->question.by_use = point->by_use;
     point->question.life =
-        point->question.trouble != TROUBLE_BITROT && due(point->leaf, explorer->budget.life);
+        point->question.trouble != TROUBLE_BITROT && point_due(point->leaf, explorer->budget.life);
     if (explorer->position)
         explorer->position(explorer->position_ctx, point->session->epoch, point->k, point->leaf);
     judge_image(&explorer->judge, point->image, &point->question, &verdict, &point->opened);
     explorer->tally.recoveries++;
     explorer->tally.leaves++;
     explorer->spent++;
+    if (verdict.rule != RULE_NONE && point->question.by_use)
+        point_confirm(point, &verdict);
     if (verdict.rule != RULE_NONE) {
-        record(point, &verdict, fill);
+        point_record(point, &verdict, fill);
         return false;
     }
     note_state(explorer, seen_hash(&explorer->judge.seen));
     return true;
 }
 
-static uint8_t *copy_states(const struct point *point)
+uint8_t *point_states(const struct point *point)
 {
     uint32_t n = (uint32_t)pc_image_items(point->image);
     uint8_t *states = malloc(n + 1);
@@ -254,39 +248,45 @@ static void remember(struct point *point)
         realloc(explorer->later, (explorer->later_count + 1) * sizeof *explorer->later);
     must(explorer->later != NULL);
     explorer->later[explorer->later_count++] =
-        (struct later){point->k, point->inside, point->leaf, point->fill, copy_states(point)};
+        (struct later){point->k, point->inside, point->leaf, point->fill, point_states(point)};
 }
 
 /* A second crash within the recovery of one leaf in so many. */
-static bool finish_leaf(struct point *point)
+bool point_finish(struct point *point)
 {
     uint64_t number = point->leaf++ + point->k;
 
-    if (due(number, point->explorer->budget.trouble) && !point->question.lied)
+    if (point_due(number, point->explorer->budget.trouble) && !point->question.lied)
         remember(point);
-    return !due(number, point->explorer->budget.nested) || point->question.lied || nested(point);
+    return !point_due(number, point->explorer->budget.nested) || point->question.lied ||
+           nested(point);
 }
 
 /* ---- all images of a point ---- */
 
 /* An image that was decided so far. Recovery may look at more than it did then: that is as it is
  * newest. The tape of the search is left alone. */
-static bool run_states(struct point *point, const uint8_t *states, enum pc_fill fill)
+bool point_run_states(struct point *point, const uint8_t *states, enum pc_fill fill)
 {
+    bool by_use = point->by_use, ok;
+
     pc_image_begin(point->image, NULL, fill);
     for (uint32_t i = 0; i < pc_image_items(point->image); i++)
         if (states[i] != PC_ITEM_OPEN)
             pc_image_set(point->image, i, states[i] == PC_ITEM_KEPT);
-    return run_leaf(point, fill);
+    point->by_use = false;
+    ok = point_run(point, fill);
+    point->by_use = by_use;
+    return ok;
 }
 
 static bool run_noise(struct point *point)
 {
-    uint8_t *states = copy_states(point);
+    uint8_t *states = point_states(point);
     bool ok;
 
     point->explorer->tally.noise++;
-    ok = run_states(point, states, PC_FILL_NOISE);
+    ok = point_run_states(point, states, PC_FILL_NOISE);
     free(states);
     return ok;
 }
@@ -314,197 +314,125 @@ static bool run_trouble(struct point *point, const struct later *later)
                 point->question.trust = 0;
                 point->question.kill = false;
             }
-            ok = run_states(point, later->states, later->fill);
+            ok = point_run_states(point, later->states, later->fill);
             point->question = whole;
         }
     return ok;
 }
 
+/* The sums of one search (E1). */
+struct sums {
+    mpz_t legal, sum, weight;
+    bool countable;
+};
+
+static void add_weight(struct point *point, struct sums *sums)
+{
+    if (sums->countable)
+        sums->countable = pc_image_count(point->image, COUNT_LIMIT, sums->weight);
+    if (sums->countable)
+        mpz_add(sums->sum, sums->sum, sums->weight);
+}
+
+/* One leaf, and all that is done with it. False: a violation was recorded. */
+static bool search_leaf(struct point *point, struct sums *sums)
+{
+    struct explorer *explorer = point->explorer;
+    struct sight sight;
+    uint8_t *states = NULL;
+    uint32_t assumed;
+    bool ok, undefined;
+
+    if (!point_run(point, PC_FILL_ZERO))
+        return false;
+    add_weight(point, sums);
+    assumed = pc_image_assumed(point->image);
+    undefined = pc_image_undefined_seen(point->image);
+    explorer->tally.assumed += assumed;
+    if (point->by_use) {
+        sight = point_sight(point);
+        pc_image_comply(point->image);
+        if (assumed && point_due(point->leaf + point->k, explorer->budget.witness))
+            states = point_states(point);
+    }
+    ok = !undefined || run_noise(point);
+    ok = ok && point_finish(point);
+    if (ok && states)
+        ok = point_witness(point, states, &sight);
+    free(states);
+    return ok;
+}
+
+/* Whatever else was seen: it was another run. */
+static bool same_tree(struct point *point)
+{
+    struct verdict verdict = {.rule = RULE_NONDETERMINISM};
+
+    if (!point->explorer->tape.diverged)
+        return true;
+    snprintf(verdict.text, sizeof verdict.text,
+             "two recoveries of one image looked at different places");
+    pc_image_comply(point->image);
+    point_record(point, &verdict, PC_FILL_ZERO);
+    return false;
+}
+
 /* Depth first over the questions of recovery. True: finished or out of budget; *complete says
  * which. False: a violation. */
-static bool search(struct point *point, bool *complete)
+static bool search_as(struct point *point, bool by_use, bool *complete)
 {
     struct explorer *explorer = point->explorer;
     struct pc_chooser chooser = {explorer, choose};
-    mpz_t legal, sum, weight;
-    bool countable, ok = true, more = true;
+    struct sums sums = {.countable = false};
+    bool ok = true, more = true;
     uint32_t leaves = 0;
 
-    mpz_inits(legal, sum, weight, NULL);
+    mpz_inits(sums.legal, sums.sum, sums.weight, NULL);
     pc_image_begin(point->image, &chooser, PC_FILL_ZERO);
-    countable = pc_image_count(point->image, COUNT_LIMIT, legal);
+    sums.countable = pc_image_count(point->image, COUNT_LIMIT, sums.legal);
     tape_drive(&explorer->tape, TAPE_CRASH, TAPE_SEARCH);
-    *complete = false;
-    while (ok && more && leaves < explorer->budget.leaves) {
+    point->by_use = by_use;
+    while (ok && more && leaves < explorer->budget.leaves && !pc_image_gave_up(point->image)) {
         pc_image_begin(point->image, &chooser, PC_FILL_ZERO);
         tape_rewind(&explorer->tape, TAPE_CRASH);
-        ok = run_leaf(point, PC_FILL_ZERO);
-        if (ok && countable)
-            countable = pc_image_count(point->image, COUNT_LIMIT, weight);
-        if (ok && countable)
-            mpz_add(sum, sum, weight);
-        if (ok && pc_image_undefined_seen(point->image))
-            ok = run_noise(point);
-        ok = ok && finish_leaf(point);
+        ok = search_leaf(point, &sums);
         leaves++;
         more = ok && tape_advance(&explorer->tape, TAPE_CRASH);
-        if (explorer->tape.diverged) { /* whatever else was seen: it was another run */
-            struct verdict verdict = {.rule = RULE_NONDETERMINISM};
-
-            snprintf(verdict.text, sizeof verdict.text,
-                     "two recoveries of one image looked at different places");
-            record(point, &verdict, PC_FILL_ZERO);
-            ok = false;
-        }
+        ok = same_tree(point) && ok;
     }
-    *complete = ok && !more;
-    if (*complete && countable) {
-        must(mpz_cmp(sum, legal) == 0); /* E1 */
-        mpz_add(explorer->tally.images, explorer->tally.images, legal);
-        mpz_add(explorer->tally.exact, explorer->tally.exact, legal);
+    point->by_use = false;
+    *complete = ok && !more && !pc_image_gave_up(point->image);
+    if (*complete && sums.countable) {
+        must(mpz_cmp(sums.sum, sums.legal) == 0); /* E1 */
+        mpz_add(explorer->tally.images, explorer->tally.images, sums.legal);
+        mpz_add(explorer->tally.exact, explorer->tally.exact, sums.legal);
     } else {
         mpz_add_ui(explorer->tally.images, explorer->tally.images, leaves);
     }
-    mpz_clears(legal, sum, weight, NULL);
+    explorer->tally.uncounted += *complete && !sums.countable;
+    mpz_clears(sums.legal, sums.sum, sums.weight, NULL);
     return ok;
 }
 
-/* The image as it is set now: run it unless it was. */
-static bool run_set(struct point *point, enum pc_fill fill)
+/* By use where the store says what it uses and legal sets are a lattice; where that gives up, as
+ * elsewhere, by what is read. */
+static bool search(struct point *point, bool *complete)
 {
-    uint32_t n = (uint32_t)pc_image_items(point->image);
-    uint64_t hash = fill;
+    const struct session *session = point->session;
+    bool by_use = session->store->promises & PC_PROMISE_HOOKS && !point->question.scan_claims &&
+                  pc_model_is_lattice(session->trace->disk.model) &&
+                  !point->explorer->budget.by_reads;
 
-    for (uint32_t i = 0; i < n; i++)
-        hash = rng_mix(hash ^ (uint64_t)pc_image_state(point->image, i));
-    for (uint32_t i = 0; i < point->seen_count; i++)
-        if (point->seen[i] == hash)
-            return true;
-    if (point->seen_count == point->seen_room) {
-        point->seen_room = point->seen_room ? point->seen_room * 2 : 64;
-        point->seen = realloc(point->seen, point->seen_room * sizeof *point->seen);
-        must(point->seen != NULL);
-    }
-    point->seen[point->seen_count++] = hash;
-    point->question.scan_claims = true;
-    if (!run_leaf(point, fill) || !finish_leaf(point))
+    if (by_use && !search_as(point, true, complete))
         return false;
-    mpz_add_ui(point->explorer->tally.images, point->explorer->tally.images, 1);
-    return true;
-}
-
-enum family {
-    FAMILY_NONE,
-    FAMILY_PREFIX, /* all before an item */
-    FAMILY_ALL_BUT_ONE,
-    FAMILY_ONE_ONLY,
-    FAMILY_ALL_BUT_FILE,
-    FAMILY_FILE_ONLY,
-    FAMILY_NO_DATA, /* metadata leaps over data */
-    FAMILY_DATA_ONLY,
-    FAMILY_NO_NAMES,
-    FAMILY_NAMES_ONLY,
-    FAMILY_RANDOM,
-    FAMILIES
-};
-
-struct member {
-    enum family family;
-    uint32_t item;
-    struct rng rng;
-    uint32_t share; /* random: kept in 10 */
-};
-
-static bool wanted(const struct pc_image *image, struct member *member, uint32_t i,
-                   const struct pc_item *special)
-{
-    struct pc_item item;
-
-    switch (member->family) {
-    case FAMILY_NONE:
-        return false;
-    case FAMILY_PREFIX:
-        return i < member->item;
-    case FAMILY_ALL_BUT_ONE:
-        return i != member->item;
-    case FAMILY_ONE_ONLY:
-        return i == member->item;
-    case FAMILY_RANDOM:
-        return rng_chance(&member->rng, member->share, 10);
-    default:
-        break;
+    if (by_use && !pc_image_gave_up(point->image))
+        return true;
+    point->explorer->tally.by_reads++;
+    if (by_use) {
+        pc_image_free(point->image);
+        point->image = finding_image(session->disk, point->k, point->inside);
     }
-    pc_image_item(image, i, &item);
-    switch (member->family) {
-    case FAMILY_ALL_BUT_FILE:
-        return strcmp(item.path, special->path) != 0;
-    case FAMILY_FILE_ONLY:
-        return strcmp(item.path, special->path) == 0;
-    case FAMILY_NO_DATA:
-        return item.kind != PC_ITEM_DATA;
-    case FAMILY_DATA_ONLY:
-        return item.kind == PC_ITEM_DATA;
-    case FAMILY_NO_NAMES:
-        return item.kind != PC_ITEM_NAME;
-    default:
-        return item.kind == PC_ITEM_NAME;
-    }
-}
-
-/* Lost items first where the family names what is lost, so that the closure follows the family. */
-static bool run_member(struct point *point, struct member member)
-{
-    struct pc_image *image = point->image;
-    uint32_t n = (uint32_t)pc_image_items(image);
-    bool noise = rng_mix(member.item ^ (uint64_t)member.family << 8) & 1;
-    struct pc_item special;
-    bool lose_first = member.family == FAMILY_ALL_BUT_ONE || member.family == FAMILY_ALL_BUT_FILE ||
-                      member.family == FAMILY_NO_DATA || member.family == FAMILY_NO_NAMES;
-    uint8_t *want = malloc(n + 1);
-    bool ok;
-
-    must(want != NULL);
-    pc_image_item(image, member.item, &special);
-    pc_image_begin(image, NULL, noise ? PC_FILL_NOISE : PC_FILL_ZERO);
-    for (uint32_t i = 0; i < n; i++)
-        want[i] = wanted(image, &member, i, &special);
-    for (int pass = 0; pass < 2; pass++)
-        for (uint32_t i = 0; i < n; i++)
-            if (want[i] == ((pass == 0) != lose_first))
-                pc_image_set(image, i, want[i]);
-    free(want);
-    ok = run_set(point, noise ? PC_FILL_NOISE : PC_FILL_ZERO);
-    return ok;
-}
-
-static bool sample(struct point *point)
-{
-    struct explorer *explorer = point->explorer;
-    uint32_t n = (uint32_t)pc_image_items(point->image), per = explorer->budget.samples / 6 + 1;
-    struct rng rng =
-        rng_seeded(explorer->tape.seed ^ (uint64_t)point->k << 32 ^ point->session->epoch);
-
-    for (int family = 0; family < FAMILY_RANDOM; family++) {
-        bool single = family == FAMILY_NONE || family >= FAMILY_NO_DATA;
-
-        for (uint32_t i = 0; i < (single ? 1 : per); i++) {
-            struct member member = {.family = (enum family)family};
-
-            /* The newest items first: they are what the crash interrupts. */
-            member.item = i < per / 2 && i < n ? n - 1 - i : (uint32_t)rng_below(&rng, n);
-            if (!run_member(point, member))
-                return false;
-        }
-    }
-    for (uint32_t i = 0; i < explorer->budget.samples; i++) {
-        static const uint32_t shares[] = {1, 5, 9, 5, 9, 9};
-        struct member member = {
-            .family = FAMILY_RANDOM, .rng = {rng_next(&rng)}, .share = shares[i % 6]};
-
-        if (!run_member(point, member))
-            return false;
-    }
-    return true;
+    return search_as(point, false, complete);
 }
 
 static void pose(struct point *point)
@@ -535,7 +463,7 @@ static void explore_point(struct explorer *explorer, struct session *session, si
             explorer->tally.exhaustive++;
         else {
             explorer->tally.sampled++;
-            sample(&point);
+            point_sample(&point);
         }
     }
     free(point.seen);

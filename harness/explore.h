@@ -21,6 +21,9 @@ struct budget {
     uint32_t trouble_tries;    /* how many reads or requests are tried per kind then; 0: one */
     uint32_t life;             /* one leaf in so many has to go on living */
     uint32_t recoveries;       /* per epoch; beyond it crash points are thinned out */
+    uint32_t witness;          /* one leaf in so many where a check was said to fail is run on real
+                                  images of its class; 0: none */
+    bool by_reads;             /* decide what is read, also where the store says what it uses */
     uint32_t tail;             /* only crash points within the last so many operations; 0: all */
 };
 
@@ -30,6 +33,10 @@ struct tally {
     uint64_t recoveries, leaves, noise, nested, refused, states;
     uint64_t hash;      /* of all that was done and seen, in order: equal for equal runs */
     uint64_t rechecked; /* traces that were run twice and compared */
+    uint64_t assumed;   /* checks that were said to fail for a whole class of images */
+    uint64_t witnessed; /* recoveries on single members of such classes */
+    uint64_t by_reads;  /* points where decisions were made by what was read */
+    uint64_t uncounted; /* exhaustive points whose legal images were too many to count */
     uint64_t troubled[TROUBLES], trouble_showed[TROUBLES];
     uint64_t faults_fired[PC_FAULT_KINDS], faults_mattered[PC_FAULT_KINDS];
     mpz_t images; /* legal images of the exhaustive points, plus those run one by one */

@@ -1,4 +1,5 @@
-/* explore_test.c: the search, with a toy store whose crash states can be counted by hand.
+/* explore_test.c: the search, with a toy store whose crash states can be counted by hand. A3, that
+ * frontier points are enough (states and verdicts), and A5, determinism, are among its tests.
  *
  * The toy keeps one log: a record per write or batch, with sequence number, length and checksum;
  * recovery takes the longest run of good records and cuts off the rest. As it is, the search must

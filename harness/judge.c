@@ -18,6 +18,9 @@
 
 #include "base/check.h"
 #include "powercut/posix.h"
+#include "powercut/verdict.h"
+
+#include "sum.h"
 
 void judge_hang(void *ctx)
 {
@@ -241,6 +244,28 @@ static uint64_t judge_clock(void *ctx)
     return ((struct judge *)ctx)->now;
 }
 
+/* Only a checksum that no mixture of contents passes by accident may be answered by class. */
+static bool crc32c_passes(void *ctx, const uint8_t *bytes, size_t len)
+{
+    return sum_crc32c(bytes, len) == *(const uint32_t *)ctx;
+}
+
+static enum pc_verdict on_verify(void *ctx, const void *range, size_t len, uint32_t expected,
+                                 enum pc_checksum algorithm)
+{
+    struct judge *judge = ctx;
+
+    if (algorithm == PC_CRC32C)
+        return pc_disk_verify(judge->disk, range, len, crc32c_passes, &expected);
+    pc_disk_use(judge->disk, range, len);
+    return PC_VERDICT_COMPUTE;
+}
+
+static void on_use(void *ctx, const void *p, size_t len)
+{
+    pc_disk_use(((struct judge *)ctx)->disk, p, len);
+}
+
 static enum pc_store_status open_store(struct judge *judge, const struct question *question,
                                        struct pc_store_error *error)
 {
@@ -253,7 +278,12 @@ static enum pc_store_status open_store(struct judge *judge, const struct questio
                                .clock_ctx = judge,
                                .tuning = judge->tuning};
 
+    judge->hooks = (struct pc_hooks){.ctx = judge};
     judge->hooks.claim_possible = question->scan_claims ? NULL : no_claim;
+    if (question->by_use) {
+        judge->hooks.verify = on_verify;
+        judge->hooks.use = on_use;
+    }
     judge->db = NULL;
     return judge->store->open(&env, &judge->db, error);
 }
@@ -438,6 +468,8 @@ void judge_image(struct judge *judge, struct pc_image *image, const struct quest
     *verdict = (struct verdict){0};
     judge->now = judge->seen.now = question->now;
     boot(judge, image);
+    if (question->by_use)
+        pc_disk_decide_by_use(judge->disk);
     if (question->trouble == TROUBLE_BITROT)
         begin_trouble(judge, question);
     else if (question->trouble != TROUBLE_NONE && !survive(judge, question, verdict))

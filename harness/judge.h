@@ -51,6 +51,7 @@ struct question {
     size_t trust;     /* promises made later are void: what they covered may have moved since */
     uint64_t now;     /* the clock */
     bool scan_claims; /* let the log reader look for claims for real */
+    bool by_use;      /* decide what the store uses, not what it reads (verdict.h) */
     enum trouble trouble;
     uint32_t trouble_at; /* the how-manieth read or request; 1 is the first */
     bool life;           /* write, flush, compact, close and reopen after it */

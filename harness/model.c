@@ -33,6 +33,7 @@ static const char *const rule_names[RULES] = {
     [RULE_HANG] = "hang",
     [RULE_CRASH] = "crash",
     [RULE_NONDETERMINISM] = "nondeterminism",
+    [RULE_UNVERIFIED] = "unverified",
 };
 
 const char *rule_name(enum rule rule)

@@ -38,6 +38,7 @@ enum rule {
     RULE_HANG,        /* too many steps in one call */
     RULE_CRASH,       /* the process died */
     RULE_NONDETERMINISM,
+    RULE_UNVERIFIED, /* recovery depends on bytes that no checksum has passed */
     RULES
 };
 

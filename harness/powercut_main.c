@@ -100,8 +100,9 @@ static uint64_t fresh_seed(void)
 static char *repeat_command(const struct options *opts, const struct campaign *campaign,
                             const char *profile)
 {
-    static const char *const kept[] = {"store",  "model",   "faults", "sector", "ops",
-                                       "leaves", "samples", "nested", "traces", "exhaustive-ops"};
+    static const char *const kept[] = {"store",   "model",  "faults",        "sector",
+                                       "ops",     "leaves", "samples",       "nested",
+                                       "witness", "traces", "exhaustive-ops"};
     bool every = options_flag(opts, "every-fault");
     char *text = NULL;
     size_t size;
@@ -124,6 +125,8 @@ static char *repeat_command(const struct options *opts, const struct campaign *c
     }
     if (every)
         fputs(" --every-fault", out);
+    if (options_flag(opts, "by-reads"))
+        fputs(" --by-reads", out);
     fclose(out);
     return text;
 }
@@ -171,6 +174,8 @@ static int run_command(const struct options *opts)
     campaign.budget = (struct budget){.leaves = (uint32_t)given_or(opts, "leaves", 96),
                                       .samples = (uint32_t)given_or(opts, "samples", 24),
                                       .nested = (uint32_t)given_or(opts, "nested", 64),
+                                      .witness = (uint32_t)given_or(opts, "witness", 20),
+                                      .by_reads = options_flag(opts, "by-reads"),
                                       .trouble = 24,
                                       .life = 4,
                                       .recoveries = 6000};
@@ -248,10 +253,11 @@ static bool neighbourhood(const struct script *script, const struct pc_store *st
     struct budget budget = {.leaves = 2000,
                             .samples = 120,
                             .nested = 4,
+                            .witness = 1,
                             .life = 2,
                             .recoveries = 10000,
                             .trouble = has_trouble(script) ? 1 : 0,
-                            .scan_claims = true,
+                            .scan_claims = script->rule != RULE_UNVERIFIED,
                             .trouble_tries = 24};
     struct shrink shrink = {.store = store, .seed = 1, .forked = is_death(script->rule)};
 

@@ -340,7 +340,7 @@ enum script_result script_run(struct script *script, const char *file, bool rewr
                               struct finding *finding)
 {
     static const struct budget budget = {
-        .leaves = 2000, .samples = 60, .nested = 16, .life = 4, .recoveries = 200000};
+        .leaves = 2000, .samples = 60, .nested = 16, .witness = 1, .life = 4, .recoveries = 200000};
     const struct pc_store *store = stores_find(script->trace.store);
     struct run run = {.script = script};
     enum script_result result;

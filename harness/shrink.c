@@ -282,6 +282,7 @@ void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *
     state.budget = (struct budget){.leaves = 48,
                                    .samples = 18,
                                    .nested = nested ? 2 : 0,
+                                   .witness = finding->verdict.rule == RULE_UNVERIFIED,
                                    .trouble = finding->trouble ? 1 : 0,
                                    .trouble_kind = finding->trouble,
                                    .scan_claims = finding->scanned,

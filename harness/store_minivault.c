@@ -319,7 +319,7 @@ const struct pc_store store_minivault = {
     .name = "minivault",
     .promises = PC_PROMISE_SYNC | PC_PROMISE_PROCESS_KILL | PC_PROMISE_PREFIX | PC_PROMISE_BATCH |
                 PC_PROMISE_CLOSE | PC_PROMISE_FLUSH | PC_PROMISE_SNAPSHOT | PC_PROMISE_FAIL_STOP |
-                PC_PROMISE_EXPIRY,
+                PC_PROMISE_EXPIRY | PC_PROMISE_HOOKS,
     .open = store_open,
     .close = store_close,
     .write = store_write,

@@ -26,6 +26,7 @@ static const char *const meanings[RULES] = {
     [RULE_HANG] = "the store hangs",
     [RULE_CRASH] = "the store died",
     [RULE_NONDETERMINISM] = "two runs of one tape differ",
+    [RULE_UNVERIFIED] = "recovery depends on bytes that no checksum has passed",
 };
 
 const char *story_meaning(enum rule rule)

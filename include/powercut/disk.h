@@ -129,6 +129,7 @@ void pc_disk_clear_faults(struct pc_disk *disk);
 struct pc_choice {
     size_t n;
     const uint32_t *items;
+    uint64_t key; /* what is asked, where the items alone do not say it (verdict.h); else 0 */
 };
 
 struct pc_chooser {

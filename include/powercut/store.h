@@ -43,6 +43,8 @@ enum {
     PC_PROMISE_SNAPSHOT = 64,    /* snapshots and iterators see one moment */
     PC_PROMISE_FAIL_STOP = 128,  /* after a failed log write no write is acknowledged */
     PC_PROMISE_EXPIRY = 256, /* a write with `expires` is gone from then on; else it is ignored */
+    PC_PROMISE_HOOKS = 1 << 16, /* every byte read from a file is announced to env->hooks before it
+                                    is used, and every checksum asked for there (hooks.h) */
 };
 
 /* One write of a batch; key and value are borrowed for the call. */
