@@ -60,8 +60,46 @@ ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf
     return (ssize_t)done;
 }
 
-ssize_t disk_write(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *buf, size_t len,
-                   bool dsync)
+/* What the rules do to a write that is about to happen. 0, or the answer of one that fails. */
+static int write_fails(struct pc_disk *disk, struct pc_call *call, const struct pc_fault *fault)
+{
+    bool was = disk->read_only;
+
+    if (was || (fault && fault->kind != PC_FAULT_SHORT && fault->kind != PC_FAULT_LOSTSYNC &&
+                fault->kind != PC_FAULT_SILENT)) {
+        call->done = 0;
+        call->flags |= PC_CALL_FAILED;
+        disk_call(disk, call);
+        return was ? -EROFS : fault_error(fault);
+    }
+    if (fault && fault->kind == PC_FAULT_SHORT) {
+        call->done = call->length / 2;
+        call->flags |= PC_CALL_SHORT;
+    } else if (fault && fault->kind == PC_FAULT_LOSTSYNC) {
+        call->flags |= PC_CALL_LIED;
+    }
+    return 0;
+}
+
+/* The second half of a write through O_DSYNC. */
+static int write_syncs(struct pc_disk *disk, struct inode *inode, const struct pc_call *call,
+                       uint32_t index, uint32_t *seen)
+{
+    uint64_t end = call->offset + call->done;
+
+    if (call->flags & PC_CALL_LIED)
+        return 0;
+    if (writeback_is_bad(disk, inode, call->offset, end)) {
+        writeback_failed(disk, inode, call->offset, end, index, NULL);
+        (void)writeback_tell(inode, seen);
+        return -EIO;
+    }
+    disk_force_range(disk, inode, call->offset, (size_t)call->done, index);
+    return 0;
+}
+
+ssize_t disk_write_as(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *buf,
+                      size_t len, bool dsync, uint32_t *seen)
 {
     struct inode *inode = disk_inode(disk, ino);
     struct pc_call call = {.kind = PC_CALL_WRITE,
@@ -72,29 +110,37 @@ ssize_t disk_write(struct pc_disk *disk, uint32_t ino, uint64_t offset, const vo
                            .flags = dsync ? PC_CALL_DSYNC : 0};
     struct pc_fault *fault;
     uint32_t index;
+    int err;
 
     if (inode->kind == DISK_DIRECTORY)
         return -EISDIR;
     if (offset > FILE_SIZE_MAX || len > FILE_SIZE_MAX - offset)
         return -EFBIG;
     fault = fault_ask(disk, &call);
-    if (fault && fault->kind == PC_FAULT_SHORT) {
-        call.done = len / 2;
-        call.flags |= PC_CALL_SHORT;
-    } else if (fault && fault->kind == PC_FAULT_LOSTSYNC) {
-        call.flags |= PC_CALL_LIED;
-    } else if (fault) {
-        call.done = 0;
-        call.flags |= PC_CALL_FAILED;
-        disk_call(disk, &call);
-        return fault_error(fault);
+    err = write_fails(disk, &call, fault);
+    if (err)
+        return err;
+    if (dsync) {
+        err = seen ? writeback_tell(inode, seen) : 0;
+        if (err) {
+            call.done = 0;
+            call.flags |= PC_CALL_FAILED;
+        }
     }
     index = disk_call(disk, &call);
     if (call.done)
         crack_write(disk, inode, offset, buf, (size_t)call.done);
-    if (dsync && !(call.flags & PC_CALL_LIED))
-        disk_force_range(disk, inode, offset, (size_t)call.done, index);
-    return (ssize_t)call.done;
+    if (fault && fault->kind == PC_FAULT_SILENT)
+        writeback_lost(disk, inode, offset, offset + call.done, index);
+    else if (dsync && !err)
+        err = write_syncs(disk, inode, &call, index, seen);
+    return err ? err : (ssize_t)call.done;
+}
+
+ssize_t disk_write(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *buf, size_t len,
+                   bool dsync)
+{
+    return disk_write_as(disk, ino, offset, buf, len, dsync, NULL);
 }
 
 int disk_store(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *buf, size_t len)
@@ -105,6 +151,8 @@ int disk_store(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *
 
     disk_load_size(disk, inode);
     must(offset + len <= inode->size);
+    if (disk->read_only)
+        return -EROFS;
     disk_call(disk, &call);
     crack_write(disk, inode, offset, buf, len);
     return 0;

@@ -23,6 +23,7 @@ static void view_clear(struct pc_disk *disk)
     disk->fault_count = disk->damage_count = 0;
     disk->mark = disk->steps = 0;
     disk->step_limit = UINT64_MAX;
+    disk->read_only = disk->has_bad = false;
     disk->insert_at = NEVER;
 }
 

@@ -62,6 +62,14 @@ int disk_msync(struct pc_disk *disk, uint32_t ino, uint64_t offset, size_t len);
 /* Durability. On a directory fdatasync is fsync. */
 int disk_sync(struct pc_disk *disk, uint32_t ino, bool data_only);
 int disk_sync_all(struct pc_disk *disk);
+/* For an open file description, which is told once of each failure to write back that happened
+ * while it was open, and of one before if nobody was told. It begins with *seen as disk_errors
+ * answers, and hands it to each call. */
+uint32_t disk_errors(struct pc_disk *disk, uint32_t ino);
+int disk_sync_as(struct pc_disk *disk, uint32_t ino, bool data_only, uint32_t *seen);
+ssize_t disk_write_as(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *buf,
+                      size_t len, bool dsync, uint32_t *seen);
+int disk_tell(struct pc_disk *disk, uint32_t ino, uint32_t *seen); /* 0 or -errno, once */
 int disk_sync_range(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len);
 
 /* A call of the program is complete: what pc_disk_insert_sync asked for is done now. */

@@ -2,8 +2,7 @@
  *
  *   S1 A sync forces micro-ops that were issued before it, and all that they need (log_force).
  *      Which ones, per call and model, is the table in README.md.
- *   S2 A failed sync drops the dirty pages: of each unit the newest data is gone for good, older
- *      versions may have been written back before and stay possible, and no later sync forces them.
+ *   S2 A failed sync drops the dirty pages (writeback.c).
  *   S3 A sync that lies is a call of the log and forces nothing. */
 #include "inner.h"
 
@@ -45,50 +44,8 @@ static void force_all(struct pc_disk *disk, uint32_t call)
             disk->inodes[i]->pending_count = 0;
 }
 
-/* The data of one node: what is the newest of its unit and not durable is lost. */
-static void drop_data(struct pc_disk *disk, struct inode *inode, uint32_t index, uint32_t call)
-{
-    struct log *log = &disk->log;
-    const struct node *node = &log->nodes[index];
-
-    for (uint32_t e = node->first_effect; e < node->first_effect + node->effects; e++)
-        if (log->effects[e].kind == PC_ITEM_DATA && node->forced_at == NEVER &&
-            disk_unit_slot(disk, inode, log->effects[e].unit)->last == e)
-            log_void(log, e, call);
-}
-
-/* A failed sync drops the dirty pages of [from, to): of each unit the newest unforced data is gone,
- * older ones stay possible and are never forced. Sizes and mappings count as written, but in steps
- * models, where nothing is written apart. */
-static void drop_pages(struct pc_disk *disk, struct inode *inode, uint64_t from, uint64_t to,
-                       uint32_t call)
-{
-    struct log *log = &disk->log;
-    uint32_t kept = 0;
-
-    if (disk->config.model == PC_PROCESS_KILL)
-        return;
-    for (uint32_t i = 0; i < inode->pending_count; i++) {
-        struct pending pending = inode->pending[i];
-        const struct effect *effect = &log->effects[log->nodes[pending.node].first_effect];
-        uint64_t size = effect->kind == PC_ITEM_MAP ? disk->config.block : disk->config.unit;
-        uint64_t at = effect->unit * size;
-        bool place = effect->kind == PC_ITEM_DATA || effect->kind == PC_ITEM_MAP;
-
-        if (pending.what != PEND_CONTENT ||
-            (place ? at >= to || at + size <= from : to != UINT64_MAX)) {
-            inode->pending[kept++] = pending;
-            continue;
-        }
-        drop_data(disk, inode, pending.node, call);
-        if (effect->kind != PC_ITEM_DATA && !disk->rules->steps)
-            log_force(log, pending.node, call, true);
-    }
-    inode->pending_count = kept;
-}
-
 /* The size of the file before the first micro-op of this log. */
-static uint64_t size_below(struct pc_disk *disk, const struct inode *inode)
+uint64_t disk_size_below(struct pc_disk *disk, const struct inode *inode)
 {
     if (!disk_exists_below(disk, inode))
         return 0;
@@ -127,7 +84,7 @@ void disk_force_range(struct pc_disk *disk, struct inode *inode, uint64_t offset
     for (uint32_t e = inode->last_size; e != NONE; e = log->effects[e].prev) {
         if (log->effects[e].size < end)
             break;
-        size = log->effects[e].prev == NONE && size_below(disk, inode) >= end ? NONE : e;
+        size = log->effects[e].prev == NONE && disk_size_below(disk, inode) >= end ? NONE : e;
     }
     if (size != NONE)
         log_force(log, log->effects[size].node, call, false);
@@ -155,50 +112,79 @@ void disk_after_call(struct pc_disk *disk)
         force_inode(disk, inode, index, false);
 }
 
-/* fsync, fdatasync and sync (no inode), and msync, which has a range. */
-static int sync_call(struct pc_disk *disk, struct inode *inode, struct pc_call *call)
+/* The call fails, for a rule or for units that cannot be written. 0: it does not. */
+static int sync_fails(struct pc_disk *disk, struct inode *inode, struct pc_call *call,
+                      uint32_t *seen)
 {
     struct pc_fault *fault = fault_ask(disk, call);
-    bool range = call->kind == PC_CALL_MSYNC;
+    bool range = call->kind == PC_CALL_MSYNC, was = disk->read_only;
+    uint64_t from = range ? call->offset : 0;
+    uint64_t to = range ? call->offset + call->length : UINT64_MAX;
     uint32_t index;
 
-    if (fault && fault->kind == PC_FAULT_LOSTSYNC) {
+    if (fault && fault->kind == PC_FAULT_LOSTSYNC && !was) {
         call->flags |= PC_CALL_LIED;
-        disk_call(disk, call);
         return 0;
     }
-    if (fault) {
-        call->flags |= PC_CALL_FAILED;
-        index = disk_call(disk, call);
-        if (inode && fault->kind == PC_FAULT_EIO)
-            drop_pages(disk, inode, range ? call->offset : 0,
-                       range ? call->offset + call->length : UINT64_MAX, index);
-        return fault_error(fault);
-    }
+    if (fault == NULL && !was && (inode == NULL || !writeback_is_bad(disk, inode, from, to)))
+        return 0;
+    call->flags |= PC_CALL_FAILED;
     index = disk_call(disk, call);
-    if (range)
+    if (was)
+        return -EROFS;
+    if (fault && fault->kind == PC_FAULT_METADATA)
+        disk->read_only = true;
+    if (inode && (fault == NULL || fault->kind == PC_FAULT_EIO || fault->kind == PC_FAULT_STICKY)) {
+        writeback_failed(disk, inode, from, to, index, fault);
+        (void)writeback_tell(inode, seen);
+    }
+    return fault ? fault_error(fault) : -EIO;
+}
+
+/* fsync, fdatasync and sync (no inode), and msync, which has a range. An error that is told late
+ * does not keep the call from writing what is dirty now, but in btrfs. */
+static int sync_call(struct pc_disk *disk, struct inode *inode, struct pc_call *call,
+                     uint32_t *seen)
+{
+    int err = sync_fails(disk, inode, call, seen), late;
+    uint32_t index;
+
+    if (err)
+        return err;
+    late = inode ? writeback_tell(inode, seen) : 0;
+    if (late)
+        call->flags |= PC_CALL_FAILED;
+    index = disk_call(disk, call);
+    if (call->flags & PC_CALL_LIED || (late && disk->rules->tree_log))
+        return late;
+    if (call->kind == PC_CALL_MSYNC)
         disk_force_range(disk, inode, call->offset, (size_t)call->length, index);
     else if (disk->rules->steps || inode == NULL)
         force_all(disk, index);
     else
         force_inode(disk, inode, index, call->kind == PC_CALL_FDATASYNC);
-    return 0;
+    return late;
 }
 
-int disk_sync(struct pc_disk *disk, uint32_t ino, bool data_only)
+int disk_sync_as(struct pc_disk *disk, uint32_t ino, bool data_only, uint32_t *seen)
 {
     struct inode *inode = disk_inode(disk, ino);
     struct pc_call call = {.kind = data_only ? PC_CALL_FDATASYNC : PC_CALL_FSYNC,
                            .path = inode->path};
 
-    return sync_call(disk, inode, &call);
+    return sync_call(disk, inode, &call, seen);
+}
+
+int disk_sync(struct pc_disk *disk, uint32_t ino, bool data_only)
+{
+    return disk_sync_as(disk, ino, data_only, NULL);
 }
 
 int disk_sync_all(struct pc_disk *disk)
 {
     struct pc_call call = {.kind = PC_CALL_SYNC, .path = ""};
 
-    return sync_call(disk, NULL, &call);
+    return sync_call(disk, NULL, &call, NULL);
 }
 
 int disk_sync_range(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len)
@@ -218,5 +204,5 @@ int disk_msync(struct pc_disk *disk, uint32_t ino, uint64_t offset, size_t len)
     struct pc_call call = {
         .kind = PC_CALL_MSYNC, .path = inode->path, .offset = offset, .length = len};
 
-    return sync_call(disk, inode, &call);
+    return sync_call(disk, inode, &call, NULL);
 }

@@ -70,6 +70,8 @@ int fault_error(const struct pc_fault *fault)
 {
     switch (fault->kind) {
     case PC_FAULT_EIO:
+    case PC_FAULT_STICKY:
+    case PC_FAULT_METADATA:
         return -EIO;
     case PC_FAULT_ENOSPC:
         return -ENOSPC;
@@ -81,12 +83,15 @@ int fault_error(const struct pc_fault *fault)
 int disk_refused(struct pc_disk *disk, struct pc_call *call)
 {
     struct pc_fault *fault = fault_ask(disk, call);
+    bool was = disk->read_only;
 
-    if (fault == NULL)
+    if (fault == NULL && !was)
         return 0;
     call->flags |= PC_CALL_FAILED;
     disk_call(disk, call);
-    return fault_error(fault);
+    if (fault && fault->kind == PC_FAULT_METADATA)
+        disk->read_only = true;
+    return was ? -EROFS : fault_error(fault);
 }
 
 void pc_disk_add_fault(struct pc_disk *disk, struct pc_fault *fault)
@@ -98,4 +103,5 @@ void pc_disk_add_fault(struct pc_disk *disk, struct pc_fault *fault)
 void pc_disk_clear_faults(struct pc_disk *disk)
 {
     disk->fault_count = 0;
+    disk->read_only = disk->has_bad = false;
 }

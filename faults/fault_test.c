@@ -16,7 +16,8 @@
 
 static const enum pc_model models[] = {PC_PREFIX,         PC_POSIX, PC_POSIX_MIN, PC_EXT4_ORDERED,
                                        PC_EXT4_WRITEBACK, PC_XFS,   PC_BTRFS};
-#define MODELS (sizeof models / sizeof models[0])
+#define MODELS  (sizeof models / sizeof models[0])
+#define KEEPING (MODELS - 1) /* all but btrfs keep the new content in the cache, clean */
 
 static struct pc_disk *new_disk(enum pc_model model)
 {
@@ -291,7 +292,7 @@ static void short_write(void **state)
 
 static void failed_overwrite(void **state)
 {
-    for (size_t m = 0; m < MODELS; m++) {
+    for (size_t m = 0; m < KEEPING; m++) {
         struct pc_disk *disk = new_disk(models[m]);
         struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_FSYNC, "f", 1);
         uint32_t f = file(disk, "f", "oldoOLDO");
@@ -334,7 +335,7 @@ static void same_bytes_again(void **state)
 
 static void failed_append(void **state)
 {
-    for (size_t m = 0; m < MODELS; m++) {
+    for (size_t m = 0; m < KEEPING; m++) {
         struct pc_disk *disk = new_disk(models[m]);
         struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_FSYNC, "*", 1);
         uint32_t f = file(disk, "f", "oldo");
@@ -359,7 +360,7 @@ static void failed_append(void **state)
 /* Background writeback may have stored an older version; the failure loses the newest only. */
 static void older_versions_stay(void **state)
 {
-    for (size_t m = 1; m < MODELS; m++) {
+    for (size_t m = 1; m < KEEPING; m++) {
         struct pc_disk *disk = new_disk(models[m]);
         struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_FSYNC, "*", 1);
         uint32_t f = file(disk, "f", "1111");
@@ -465,7 +466,7 @@ static void failed_directory_sync(void **state)
 /* msync fails for its range only. */
 static void failed_msync(void **state)
 {
-    for (size_t m = 1; m < MODELS; m++) {
+    for (size_t m = 1; m < KEEPING; m++) {
         struct pc_disk *disk = new_disk(models[m]);
         struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_MSYNC, "*", 1);
         uint32_t f = file(disk, "f", "aaaabbbb");
@@ -477,6 +478,152 @@ static void failed_msync(void **state)
         assert_string_equal(contents(disk, "f"), "aaaaBBBB|aaaabbbb|");
         assert_int_equal(disk_sync(disk, f, false), 0);
         assert_string_equal(contents(disk, "f"), "aaaaBBBB|");
+        pc_disk_free(disk);
+    }
+}
+
+/* btrfs: nothing of the update is kept, neither in the cache nor of the size. */
+static void goes_back(void **state)
+{
+    struct pc_disk *disk = new_disk(PC_BTRFS);
+    struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_FSYNC, "*", 2);
+    uint32_t f = file(disk, "f", "aaaabbbb");
+
+    pc_disk_add_fault(disk, &fault);
+    put(disk, f, 0, "1111");
+    assert_int_equal(disk_sync(disk, f, false), 0);
+    put(disk, f, 4, "2222");
+    put(disk, f, 4, "3333");
+    put(disk, f, 8, "4444");
+    assert_string_equal(content(disk, f), "111133334444");
+    assert_int_equal(disk_sync(disk, f, false), -EIO);
+    assert_string_equal(content(disk, f), "1111bbbb");
+    assert_string_equal(contents(disk, "f"), "1111bbbb|");
+    assert_int_equal(disk_sync(disk, f, false), 0);
+    put(disk, f, 8, "55");
+    put(disk, f, 16, "66");
+    assert_string_equal(content(disk, f), "1111bbbb55......66");
+    assert_int_equal(disk_sync(disk, f, false), 0);
+    assert_string_equal(contents(disk, "f"), "1111bbbb55......66|");
+    pc_disk_free(disk);
+}
+
+/* A truncation is the file system's own and stays; what was written after it does not. */
+static void goes_back_to_a_truncation(void **state)
+{
+    struct pc_disk *disk = new_disk(PC_BTRFS);
+    struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_FSYNC, "*", 1);
+    uint32_t f = file(disk, "f", "aaaabbbbcccc");
+
+    pc_disk_add_fault(disk, &fault);
+    assert_int_equal(disk_truncate(disk, f, 4), 0);
+    put(disk, f, 4, "NNNN");
+    assert_int_equal(disk_sync(disk, f, false), -EIO);
+    assert_string_equal(content(disk, f), "aaaa");
+    assert_string_equal(contents(disk, "f"), "aaaa|aaaabbbbcccc|");
+    assert_int_equal(disk_truncate(disk, f, 12), 0);
+    assert_int_equal(disk_sync(disk, f, false), 0);
+    assert_string_equal(contents(disk, "f"), "aaaa........|");
+    assert_string_equal(content(disk, f), "aaaa........");
+    pc_disk_free(disk);
+}
+
+/* ---- who is told ---- */
+
+/* A description that was open gets the error once; one that was opened later gets it if nobody has
+ * seen it. The others write what is dirty then, but for btrfs. */
+static void who_is_told(void **state)
+{
+    for (size_t m = 0; m < MODELS; m++) {
+        struct pc_disk *disk = new_disk(models[m]);
+        struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_FSYNC, "*", 1);
+        uint32_t f = file(disk, "f", "oldo"), one = disk_errors(disk, f), two = one, late;
+
+        pc_disk_add_fault(disk, &fault);
+        put(disk, f, 0, "newn");
+        assert_int_equal(disk_sync_as(disk, f, false, &one), -EIO);
+        late = disk_errors(disk, f);
+        assert_int_equal(disk_sync_as(disk, f, false, &one), 0);
+        assert_int_equal(disk_sync_as(disk, f, false, &late), 0);
+        put(disk, f, 0, "more");
+        assert_int_equal(disk_sync_as(disk, f, true, &two), -EIO);
+        assert_string_equal(contents(disk, "f"), models[m] == PC_BTRFS ? "more|oldo|" : "more|");
+        assert_int_equal(disk_sync_as(disk, f, true, &two), 0);
+        assert_string_equal(contents(disk, "f"), "more|");
+        pc_disk_free(disk);
+    }
+}
+
+/* Writing back fails in the background: only a sync tells, and who opens before it is told, too. */
+static void silent_failure(void **state)
+{
+    for (size_t m = 0; m < MODELS; m++) {
+        struct pc_disk *disk = new_disk(models[m]);
+        struct pc_fault fault = rule(PC_FAULT_SILENT, PC_CALL_WRITE, "*", 1);
+        uint32_t f = file(disk, "f", "oldo"), one = disk_errors(disk, f), late;
+        bool back = models[m] == PC_BTRFS;
+
+        pc_disk_add_fault(disk, &fault);
+        assert_int_equal(put(disk, f, 0, "newn"), 4);
+        assert_string_equal(content(disk, f), back ? "oldo" : "newn");
+        assert_string_equal(contents(disk, "f"), "oldo|");
+        late = disk_errors(disk, f);
+        assert_int_equal(disk_write_as(disk, f, 0, "dsyn", 4, true, &one), -EIO);
+        assert_string_equal(content(disk, f), back ? "oldo" : "newn"); /* and wrote nothing */
+        assert_int_equal(disk_errors(disk, f), late + 1); /* told: who opens now is not */
+        assert_int_equal(disk_tell(disk, f, &late), -EIO);
+        assert_int_equal(disk_tell(disk, f, &late), 0);
+        assert_int_equal(disk_write_as(disk, f, 0, "dsyn", 4, true, &one), 4);
+        assert_string_equal(contents(disk, "f"), "dsyn|");
+        pc_disk_free(disk);
+    }
+}
+
+static void bad_unit(void **state)
+{
+    for (size_t m = 0; m < MODELS; m++) {
+        struct pc_disk *disk = new_disk(models[m]);
+        struct pc_fault fault = rule(PC_FAULT_STICKY, PC_CALL_FSYNC, "*", 1);
+        uint32_t f = file(disk, "f", "aaaabbbb"), one = disk_errors(disk, f);
+
+        pc_disk_add_fault(disk, &fault);
+        put(disk, f, 0, "1111");
+        assert_int_equal(disk_sync_as(disk, f, false, &one), -EIO);
+        put(disk, f, 4, "2222"); /* another unit can be written */
+        assert_int_equal(disk_sync_as(disk, f, false, &one), 0);
+        assert_string_equal(contents(disk, "f"), "aaaa2222|");
+        put(disk, f, 0, "3333");
+        assert_int_equal(disk_sync_as(disk, f, true, &one), -EIO);
+        assert_int_equal(disk_write(disk, f, 0, "4444", 4, true), -EIO);
+        assert_int_equal(disk_tell(disk, f, &one), -EIO);
+        assert_int_equal(disk_sync_as(disk, f, true, &one), 0);
+        assert_string_equal(contents(disk, "f"), "aaaa2222|");
+        assert_int_equal(fault.fired, 1);
+        pc_disk_free(disk);
+    }
+}
+
+/* The journal cannot be written: nothing changes any more, what is there can be read. */
+static void journal_failure(void **state)
+{
+    for (size_t m = 0; m < MODELS; m++) {
+        struct pc_disk *disk = new_disk(models[m]);
+        struct pc_fault fault = rule(PC_FAULT_METADATA, PC_CALL_RENAME, "*", 1);
+        uint32_t f = file(disk, "f", "oldo"), g;
+
+        pc_disk_add_fault(disk, &fault);
+        put(disk, f, 0, "newn");
+        assert_int_equal(disk_rename(disk, DISK_ROOT, "f", 1, DISK_ROOT, "g", 1), -EIO);
+        assert_int_equal(disk_create(disk, DISK_ROOT, "g", 1, &g), -EROFS);
+        assert_int_equal(put(disk, f, 0, "more"), -EROFS);
+        assert_int_equal(disk_truncate(disk, f, 0), -EROFS);
+        assert_int_equal(disk_sync(disk, f, false), -EROFS);
+        assert_int_equal(disk_sync_all(disk), -EROFS);
+        assert_string_equal(content(disk, f), "newn");
+        assert_string_equal(contents(disk, "f"), "newn|oldo|");
+        pc_disk_clear_faults(disk);
+        assert_int_equal(disk_sync(disk, f, false), 0);
+        assert_string_equal(contents(disk, "f"), "newn|");
         pc_disk_free(disk);
     }
 }
@@ -617,6 +764,12 @@ int main(void)
         cmocka_unit_test(sync_state_unknown),
         cmocka_unit_test(failed_directory_sync),
         cmocka_unit_test(failed_msync),
+        cmocka_unit_test(goes_back),
+        cmocka_unit_test(goes_back_to_a_truncation),
+        cmocka_unit_test(who_is_told),
+        cmocka_unit_test(silent_failure),
+        cmocka_unit_test(bad_unit),
+        cmocka_unit_test(journal_failure),
         cmocka_unit_test(lost_sync),
         cmocka_unit_test(for_a_while),
         cmocka_unit_test(never),

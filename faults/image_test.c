@@ -866,6 +866,21 @@ static void random_boots(void **state)
 
 /* ---- faults ---- */
 
+/* In btrfs programs read what would be there if all that can still become durable did, whatever
+ * failed before. */
+static void check_newest(struct run *run, struct pc_disk *looker)
+{
+    struct pc_image *image = pc_image_new(run->disk, pc_disk_call_count(run->disk));
+    char newest[TEXT_MAX], now[TEXT_MAX];
+
+    pc_disk_reboot(looker, image);
+    look(looker, run->scale, newest);
+    look(run->disk, run->scale, now);
+    if (strcmp(newest, now) != 0)
+        explain(run, run->ref.calls, now, newest);
+    pc_image_free(image);
+}
+
 /* The reference knows no faults; but the three ways to enumerate must still agree, the weights must
  * add up, and nothing may be possible that is so at no frontier point. */
 static size_t faults_check(uint64_t seed)
@@ -918,6 +933,8 @@ static size_t faults_check(uint64_t seed)
         set_release(&glanced);
         pc_image_free(image);
     }
+    if (run.ref.model == PC_BTRFS)
+        check_newest(&run, looker);
     check_frontier(&run, first);
     pc_disk_free(looker);
     run_release(&run);

@@ -44,6 +44,7 @@ uint32_t tree_find(const struct tree_inode *dir, const char *name, size_t len);
 struct unit {
     const struct block *content; /* NULL: nothing there */
     bool loaded;
+    bool bad;      /* cannot be written */
     uint32_t last; /* newest data effect here */
 };
 
@@ -89,6 +90,9 @@ struct inode {
     uint32_t created;    /* the node that created it; NONE: it was there below */
     uint32_t last_named; /* newest node that gave or took a name of it */
     uint32_t last_entry; /* directories: newest node with an entry here */
+    uint32_t errors;     /* writing back that failed, so far; see writeback.c */
+    bool error_told;     /* somebody was told of the newest */
+    int error;           /* it: an errno */
     uint32_t synced_at;  /* directories: the first call that synced it itself */
     uint32_t *moves;     /* directories: the nodes that created or moved it */
     uint32_t move_count, move_room;
@@ -124,6 +128,8 @@ struct pc_disk {
     uint32_t insert_at, insert_sync; /* the sync that pc_disk_insert_sync asked for; NEVER: none */
     void (*step_exceeded)(void *);
     void *step_ctx;
+    bool read_only;     /* the journal could not be written */
+    bool has_bad;       /* some unit cannot be written */
     bool hard_links;    /* some inode may have several names */
     bool links_counted; /* since boot; until then `links` of what was there is not known */
     bool lazy;          /* reads decide nothing, uses do */
@@ -138,6 +144,7 @@ struct unit *disk_unit(struct pc_disk *disk, struct inode *inode, uint32_t index
 struct unit *disk_unit_slot(struct pc_disk *disk, struct inode *inode, uint32_t index);
 struct place *disk_place_of(struct pc_disk *disk, struct inode *inode, uint32_t index);
 /* Was the inode there before the log began? */
+uint64_t disk_size_below(struct pc_disk *disk, const struct inode *inode); /* its size then */
 bool disk_exists_below(const struct pc_disk *disk, const struct inode *inode);
 /* O_DSYNC: the units of a range, what maps them, and the size by which the file came to cover
  * it. */
@@ -165,6 +172,19 @@ void names_entry(struct pc_disk *disk, struct inode *dir, struct entry *entry, u
 void names_victim(struct pc_disk *disk, struct inode *victim);
 
 #define FILE_SIZE_MAX ((uint64_t)1 << 30)
+
+/* writeback.c: writing back failed in a sync call `call`. The dirty pages of [from, to) are gone,
+ * with `sticky` for good; in btrfs all that the file has not committed. The error is kept. */
+void writeback_failed(struct pc_disk *disk, struct inode *inode, uint64_t from, uint64_t to,
+                      uint32_t call, const struct pc_fault *fault);
+/* The same in the background, at no sync. */
+void writeback_lost(struct pc_disk *disk, struct inode *inode, uint64_t from, uint64_t to,
+                    uint32_t call);
+/* Has a unit that cannot be written to be written now? */
+bool writeback_is_bad(struct pc_disk *disk, const struct inode *inode, uint64_t from, uint64_t to);
+/* What is to be told to a description that knows of the first `*seen` errors; then it knows all.
+ * 0, or -errno. `seen` NULL: nobody who remembers. */
+int writeback_tell(struct inode *inode, uint32_t *seen);
 
 /* damage.c */
 void damage_add(struct pc_disk *disk, const struct inode *inode, uint64_t offset, size_t len,

@@ -50,8 +50,11 @@ static const char *const call_names[PC_CALL_CLASSES_END] = {
 };
 
 static const char *const fault_names[PC_FAULT_KINDS] = {
-    [PC_FAULT_EIO] = "eio",     [PC_FAULT_ENOSPC] = "enospc",     [PC_FAULT_EINTR] = "eintr",
-    [PC_FAULT_SHORT] = "short", [PC_FAULT_LOSTSYNC] = "lostsync", [PC_FAULT_BITROT] = "bitrot",
+    [PC_FAULT_EIO] = "eio",           [PC_FAULT_ENOSPC] = "enospc",
+    [PC_FAULT_EINTR] = "eintr",       [PC_FAULT_SHORT] = "short",
+    [PC_FAULT_LOSTSYNC] = "lostsync", [PC_FAULT_BITROT] = "bitrot",
+    [PC_FAULT_STICKY] = "sticky",     [PC_FAULT_SILENT] = "silent",
+    [PC_FAULT_METADATA] = "metadata",
 };
 
 const char *pc_model_name(enum pc_model model)
@@ -119,8 +122,16 @@ static bool fits(enum pc_fault_kind kind, enum pc_call_kind call)
 
     switch (kind) {
     case PC_FAULT_SHORT:
-    case PC_FAULT_EINTR:
         return call == PC_CALL_WRITE || call == PC_CALL_READ;
+    case PC_FAULT_EINTR:
+        return call == PC_CALL_WRITE || call == PC_CALL_READ || sync;
+    case PC_FAULT_SILENT:
+        return call == PC_CALL_WRITE;
+    case PC_FAULT_STICKY:
+        return sync && call != PC_CALL_SYNC;
+    case PC_FAULT_METADATA:
+        return sync || call == PC_CALL_TRUNCATE || call == PC_CALL_ALLOCATE ||
+               pc_call_in(PC_ANY_NAME, call);
     case PC_FAULT_BITROT:
         return call == PC_CALL_READ;
     case PC_FAULT_ENOSPC:

@@ -196,6 +196,7 @@ struct file *file_new(uint32_t ino, enum disk_kind kind, int flags, const char *
     file->flags = flags & O_PATH ? flags & ~O_CLOEXEC : (flags & FLAGS_KEPT) | LARGEFILE;
     file->flock = 0;
     file->offset = 0;
+    file->errors = disk_errors(layer.disk, ino);
     copy_path(file->path, path);
     disk_hold(layer.disk, ino);
     return file;

@@ -99,9 +99,11 @@ static long write_at(struct file *file, const void *buf, size_t size, off_t at, 
         return -EFBIG;
     if (size > INT64_MAX - place)
         size = (size_t)(INT64_MAX - place);
-    st = disk_write(layer.disk, file->ino, place, buf, size, dsync);
+    st = disk_write_as(layer.disk, file->ino, place, buf, size, dsync, &file->errors);
     if (st > 0) {
         map_written(file->ino, place, buf, (size_t)st);
+        if (pc_disk_get_config(layer.disk)->model == PC_BTRFS)
+            map_reload(file->ino); /* it may have gone back in the background */
         if (at < 0)
             file->offset = place + (uint64_t)st;
     }
@@ -372,7 +374,10 @@ long sim_fsync(int fd, bool data_only)
         return st;
     if (layer_left_out(data_only ? PC_CALL_FDATASYNC : PC_CALL_FSYNC, file->kind == DISK_DIRECTORY))
         return 0;
-    return disk_sync(layer.disk, file->ino, data_only);
+    st = disk_sync_as(layer.disk, file->ino, data_only, &file->errors);
+    if (st)
+        map_reload(file->ino);
+    return st;
 }
 
 long sim_sync_file_range(int fd, off_t at, off_t size, unsigned flags)
@@ -388,8 +393,11 @@ long sim_sync_file_range(int fd, off_t at, off_t size, unsigned flags)
         return -EINVAL;
     if (file->kind == DISK_DIRECTORY)
         return 0;
-    return disk_sync_range(layer.disk, file->ino, (uint64_t)at,
-                           size ? (uint64_t)size : (uint64_t)(INT64_MAX - at));
+    st = disk_sync_range(layer.disk, file->ino, (uint64_t)at,
+                         size ? (uint64_t)size : (uint64_t)(INT64_MAX - at));
+    if (flags & (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER) && !st)
+        st = disk_tell(layer.disk, file->ino, &file->errors);
+    return st;
 }
 
 long sim_syncfs(int fd)

@@ -126,6 +126,7 @@ struct file {
     int flags;       /* what F_GETFL answers */
     int flock;       /* 0, LOCK_SH or LOCK_EX */
     uint64_t offset; /* a directory's: index of the next entry */
+    uint32_t errors; /* failures to write back that it knows of (disk_errors) */
     struct file *next_free;
     char path[FILE_PATH_MAX];
 };
@@ -234,6 +235,8 @@ void map_observe(void);
 void map_written(uint32_t ino, uint64_t offset, const void *buf, size_t len);
 void map_zeroed(uint32_t ino, uint64_t offset, uint64_t len); /* within the file */
 void map_resized(uint32_t ino);
+/* The disk went back to what was committed. */
+void map_reload(uint32_t ino);
 void map_forget_all(void);
 /* Memory of the layer for one call. */
 void *layer_scratch(size_t size);

@@ -298,6 +298,16 @@ void map_resized(uint32_t ino)
         (void)set_size(backing, inode_size(ino));
 }
 
+void map_reload(uint32_t ino)
+{
+    struct backing *backing = map_high ? find_backing(ino) : NULL;
+
+    if (!backing || set_size(backing, inode_size(ino)) || read_all(backing))
+        return;
+    if (backing->known)
+        memcpy(backing->known, backing->view, backing->size);
+}
+
 /* ---- records ---- */
 
 static bool overlaps(const struct map *map, uintptr_t addr, size_t len)

@@ -307,6 +307,64 @@ static void faults_show_as_errors(void **state)
     assert_int_equal(close(fd), 0);
 }
 
+/* Each description that was open when writing back failed is told once; a duplicate is the same
+ * description; one that is opened later is told only if nobody was. */
+static void a_failure_is_told_once_to_each(void **state)
+{
+    struct pc_fault eio = {.kind = PC_FAULT_EIO, .call = PC_CALL_FSYNC, .file = "a", .nth = 1};
+    struct pc_fault lost = {.kind = PC_FAULT_SILENT, .call = PC_CALL_WRITE, .file = "a", .nth = 2};
+    int one = make(MOUNT "/a", "abcdef"), two = open(MOUNT "/a", O_RDWR), same = dup(two), late;
+
+    pc_disk_add_fault(disk, &eio);
+    pc_disk_add_fault(disk, &lost);
+    expect_error(fsync(one), EIO);
+    late = open(MOUNT "/a", O_RDONLY);
+    assert_int_equal(fsync(late), 0);
+    expect_error(fdatasync(same), EIO);
+    assert_int_equal(fsync(two), 0);
+    assert_int_equal(fsync(one), 0);
+    assert_int_equal(write(one, "g", 1), 1);
+    assert_int_equal(write(one, "h", 1), 1); /* this one will not be written back */
+    assert_int_equal(close(one), 0);
+    one = open(MOUNT "/a", O_RDONLY);
+    assert_int_equal(sync_file_range(one, 0, 0, SYNC_FILE_RANGE_WRITE), 0);
+    expect_error(sync_file_range(one, 0, 0, SYNC_FILE_RANGE_WAIT_AFTER), EIO);
+    assert_int_equal(fsync(one), 0);
+    assert_int_equal(close(one), 0);
+    one = open(MOUNT "/a", O_RDONLY);
+    assert_int_equal(fsync(one), 0);
+    expect_error(fsync(two), EIO);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(close((int[]){one, two, same, late}[i]), 0);
+}
+
+/* btrfs goes back to what was committed, also below a mapping. */
+static void mappings_go_back(void **state)
+{
+    const struct pc_disk_config config = {.model = PC_BTRFS, .unit = 4096};
+    struct pc_fault eio = {.kind = PC_FAULT_EIO, .call = PC_CALL_FSYNC, .file = "a", .nth = 2};
+    struct pc_disk *btrfs = pc_disk_new(&config);
+    char *map;
+    int fd;
+
+    pc_mount(MOUNT, btrfs);
+    pc_disk_add_fault(btrfs, &eio);
+    fd = make(MOUNT "/a", "abcdef");
+    assert_int_equal(fsync(fd), 0);
+    map = mmap(NULL, 6, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(map, MAP_FAILED);
+    map[0] = 'X';
+    assert_int_equal(pwrite(fd, "YZ", 2, 6), 2);
+    expect_content(MOUNT "/a", "XbcdefYZ");
+    expect_error(fsync(fd), EIO);
+    assert_memory_equal(map, "abcdef", 6);
+    expect_content(MOUNT "/a", "abcdef");
+    assert_int_equal(munmap(map, 6), 0);
+    assert_int_equal(close(fd), 0);
+    pc_mount(MOUNT, disk);
+    pc_disk_free(btrfs);
+}
+
 static void copies_mix_real_and_simulated(void **state)
 {
     char name[] = "/tmp/powercut-test-XXXXXX", buf[8] = "";
@@ -738,6 +796,8 @@ int main(void)
         TEST(several_buffers_are_one_call_of_the_disk),
         TEST(syncs_reach_the_disk),
         TEST(faults_show_as_errors),
+        TEST(a_failure_is_told_once_to_each),
+        TEST(mappings_go_back),
         TEST(copies_mix_real_and_simulated),
         TEST(the_rest_of_a_file_is_data),
         TEST(attributes_are_constant),

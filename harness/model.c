@@ -429,7 +429,7 @@ const struct version *model_at(const struct model *model, struct bytes key, uint
 
 bool model_uncertain(const struct model *model, struct bytes key)
 {
-    const struct line *line = model->failed ? model_line(model, key) : NULL;
+    const struct line *line = model_line(model, key);
 
     for (uint32_t i = 0; line && i < line->count; i++) {
         const struct unit *unit = &model->units[line->versions[i].unit];

@@ -157,8 +157,7 @@ static bool reads(struct tape *tape, uint32_t anchor, enum pc_fault_kind kind)
 {
     if (kind == PC_FAULT_BITROT)
         return true;
-    return kind != PC_FAULT_LOSTSYNC && kind != PC_FAULT_ENOSPC &&
-           tape_choose(tape, TAPE_FAULTS, anchor + 3, 5) == 0;
+    return pc_fault_fits(kind, PC_CALL_READ) && tape_choose(tape, TAPE_FAULTS, anchor + 3, 5) == 0;
 }
 
 void place_faults(struct trace *trace, const struct pc_store *store, struct tape *tape,

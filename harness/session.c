@@ -154,7 +154,8 @@ static enum pc_store_status close_db(struct session *session)
     st = session->store->close(session->db, &error);
     session->db = NULL;
     note(session, st);
-    if (st == PC_STORE_OK && !session->model.failed && session->store->promises & PC_PROMISE_CLOSE)
+    if (st == PC_STORE_OK && !session->model.failed && !session->given_up &&
+        session->store->promises & PC_PROMISE_CLOSE)
         promise(session, "close returned OK");
     else if (st && !faulty(session))
         violate(session, RULE_PROGRESS, "close fails without a fault", error.text);
@@ -195,7 +196,9 @@ static bool lift(struct session *session)
     bool lasting = false;
 
     for (uint32_t i = 0; i < session->trace->fault_count; i++)
-        lasting |= session->faults[i].fired && pc_fault_lasts(&session->faults[i]);
+        lasting |= session->faults[i].fired && (pc_fault_lasts(&session->faults[i]) ||
+                                                session->faults[i].kind == PC_FAULT_METADATA ||
+                                                session->faults[i].kind == PC_FAULT_STICKY);
     if (lasting)
         pc_disk_clear_faults(session->disk);
     return lasting;
@@ -206,6 +209,37 @@ static enum pc_store_status scan_now(struct session *session, void *snapshot,
 {
     session->seen.now = session->clock;
     return judge_scan(session->store, session->db, snapshot, &session->seen, error);
+}
+
+/* Did the cache go back to what was committed (btrfs)? What was acknowledged and not promised may
+ * then be gone though nothing crashed. */
+static bool went_back(const struct session *session)
+{
+    for (uint32_t i = 0; i < session->trace->fault_count; i++) {
+        enum pc_fault_kind kind = session->faults[i].kind;
+
+        if (session->faults[i].fired && session->trace->disk.model == PC_BTRFS &&
+            (kind == PC_FAULT_EIO || kind == PC_FAULT_STICKY || kind == PC_FAULT_SILENT))
+            return true;
+    }
+    return false;
+}
+
+/* The store was opened again in an epoch that goes on. */
+static void judge_reopened(struct session *session)
+{
+    struct verdict verdict;
+
+    if (went_back(session)) {
+        model_judge(&session->model, now(session), false,
+                    session_first_lie(session) == SIZE_MAX ? SIZE_MAX : 0, &session->seen,
+                    &verdict);
+        session->given_up = true; /* of what was lost the model knows nothing */
+    } else {
+        model_reopened(&session->model, now(session), &session->seen, &verdict);
+    }
+    if (verdict.rule != RULE_NONE)
+        violate(session, verdict.rule, "after closing and opening", verdict.text);
 }
 
 /* Opens, again when a fault was in the way; then everything acknowledged must be there. */
@@ -243,18 +277,15 @@ static void open_live(struct session *session)
     }
     if (session->epoch > 0 && session->opened == SIZE_MAX)
         return; /* session_recover judges */
-    {
-        struct verdict verdict;
-
-        model_reopened(&session->model, now(session), &session->seen, &verdict);
-        if (verdict.rule != RULE_NONE)
-            violate(session, verdict.rule, "after closing and opening", verdict.text);
-    }
+    judge_reopened(session);
+    if (session->given_up)
+        close_db(session);
 }
 
 static bool ensure_open(struct session *session)
 {
-    if (session->db == NULL && session->verdict.rule == RULE_NONE && !session->refused)
+    if (session->db == NULL && session->verdict.rule == RULE_NONE && !session->refused &&
+        !session->given_up)
         open_live(session);
     return session->db != NULL;
 }
@@ -682,6 +713,7 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
     session->disk = pc_disk_boot(image);
     session->clock = model_clock(&session->before, at);
     session->epoch++;
+    session->given_up = false;
     session->opened = SIZE_MAX;
     mount_disk(session);
     pc_disk_mark(session->disk, session->op);

@@ -49,6 +49,7 @@ struct session {
     uint32_t epoch, op;
     uint64_t clock;     /* what the store is told */
     bool lied;          /* a sync lied before a crash: typed errors are legal from then on */
+    bool given_up;      /* no more operations in this epoch: what is there is not known */
     bool refused;       /* and the store answered one: nothing more can be done with it */
     bool crashed;       /* between OP_CRASH and OP_RECOVER */
     struct crash crash; /* what OP_CRASH asked for */

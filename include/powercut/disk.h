@@ -117,6 +117,8 @@ void pc_disk_insert_sync(struct pc_disk *disk, size_t call, uint32_t sync);
 
 /* The rule is borrowed until cleared; its counters are kept up. */
 void pc_disk_add_fault(struct pc_disk *disk, struct pc_fault *fault);
+/* No rule any more; a disk that went read-only, and units that could not be written, can be written
+ * again. What reads wrong stays so. */
 void pc_disk_clear_faults(struct pc_disk *disk);
 
 /* ---- images ---- */

@@ -51,6 +51,11 @@ enum pc_fault_kind {
     PC_FAULT_BITROT,   /* read: one bit of what is read is wrong, from then on, until the place is
                         * written again; crash images are not touched */
     PC_FAULT_LOSTSYNC, /* sync answers 0 and makes nothing durable */
+    PC_FAULT_STICKY, /* sync: as PC_FAULT_EIO, and the units that were to be written stay bad: each
+                        * sync that has to write one of them fails */
+    PC_FAULT_SILENT, /* write: it succeeds, but writing it back fails: the next sync of a descriptor
+                        * that was open then says so, if there is one */
+    PC_FAULT_METADATA, /* the journal cannot be written: -1/EIO, and every later change -1/EROFS */
     PC_FAULT_KINDS
 };
 
