@@ -1,6 +1,7 @@
 /* core.h: struct vault, as the files that make up the public face share it.
  *
  *   vault.c    public calls: writing, reading, snapshots, statistics
+ *   write.c    what a write does; concurrent ones in groups
  *   iter.c     public iterators
  *   recover.c  opening
  *   flush.c    a memtable becomes a table; the maintenance job, inline or on its thread
@@ -29,6 +30,29 @@ struct core_manual {
     enum vault_status status;
 };
 
+/* One operation on its way into the log; `expires` counts for FORMAT_OP_PUT_UNTIL alone. */
+struct core_op {
+    unsigned kind;
+    struct bytes key, value;
+    uint64_t expires;
+};
+
+/* A write that waits for its turn; lives on the caller's stack. */
+struct core_write {
+    const struct core_op *op; /* one operation; NULL: `ops` */
+    struct bytes ops;         /* encoded */
+    uint32_t count;           /* of operations */
+    size_t bytes;             /* encoded */
+    bool sync;
+    /* write.c */
+    struct core_write *next;
+    struct thread_cond turn; /* only where `waiting` */
+    bool waiting, done;
+    enum vault_status status;
+    uint64_t seq; /* of the last operation */
+    size_t at;    /* where in the log's frame the operations begin */
+};
+
 struct vault {
     struct env env;
     struct vault_options options;
@@ -45,6 +69,7 @@ struct vault {
     struct thread_cond work;  /* the maintainer waits */
     struct thread_cond done;  /* others wait for the maintainer */
     struct thread maintainer;
+    struct core_write *first_write, *last_write; /* in the order of their turns; first: leads */
     bool stopping;
     bool busy; /* the thread is at work */
     struct memtable *mem;
@@ -82,6 +107,12 @@ static inline bool core_live(struct vault *v, uint64_t tag, struct bytes *value)
 /* Keeps the first failure, wakes who waits, and answers it. Not under `lock`. */
 enum vault_status core_fail(struct vault *v, enum vault_status st);
 enum vault_status core_failed(struct vault *v);
+
+/* write.c */
+size_t core_op_size(const struct core_op *op);
+void core_op_encode(struct buffer *to, const struct core_op *op); /* room was reserved */
+/* Writes, alone or with those that wait beside it. `seq` may be NULL. */
+MUST_USE enum vault_status core_write(struct vault *v, struct core_write *write, uint64_t *seq);
 
 /* recover.c. On failure the vault is as before, plus what manifest and version hold. */
 MUST_USE enum vault_status core_recover(struct vault *v);

@@ -1,9 +1,10 @@
 /* record.c: append-only files of checksummed records, and the reader that can tell a torn tail from
  * damage as far as that is possible (D4).
  *
- * R1  A record is written by one call, at the end, padded to 8 bytes. Its checksum covers all of it
- *     but the checksum itself and the padding: also file number and place, so that a record left
- *     over from another file, or copied inside a value, is not taken for one of this file.
+ * R1  A record, or a group of them, is written by one call, at the end, each padded to 8 bytes. Its
+ *     checksum covers all of it but the checksum itself and the padding: also file number and
+ *     place, so that a record left over from another file, or copied inside a value, is not taken
+ *     for one of this file.
  * R2  After a failed write or sync the writer answers that failure for good (D5). Nothing is
  *     appended behind bytes that may be missing.
  * R3  `synced` moves only after a sync that returned success, and only to what was written before
@@ -58,29 +59,35 @@ enum vault_status record_create(struct env *env, struct record_writer *w, enum f
     return st ? st : closing;
 }
 
-enum vault_status record_begin(struct env *env, struct record_writer *w, size_t payload)
+enum vault_status record_more(struct env *env, struct record_writer *w, size_t payload)
 {
     size_t need = FORMAT_RECORD_HEADER + payload + FORMAT_ALIGN;
     enum vault_status st = w->failed;
 
     must(payload <= FORMAT_RECORD_MAX);
+    must(w->frame.len % FORMAT_ALIGN == 0);
+    if (!st)
+        st = buffer_reserve(env, &w->frame, need);
     if (st)
         return st;
-    w->frame.len = 0;
-    st = buffer_reserve(env, &w->frame, need);
-    if (st)
-        return st;
-    memset(w->frame.data, 0, FORMAT_RECORD_HEADER);
-    w->frame.len = FORMAT_RECORD_HEADER;
+    w->start = w->frame.len;
+    memset(w->frame.data + w->start, 0, FORMAT_RECORD_HEADER);
+    w->frame.len += FORMAT_RECORD_HEADER;
     return VAULT_OK;
 }
 
-enum vault_status record_commit(struct env *env, struct record_writer *w, unsigned kind,
-                                uint64_t seq, uint32_t count)
+enum vault_status record_begin(struct env *env, struct record_writer *w, size_t payload)
 {
-    uint8_t *p = w->frame.data;
-    size_t len = w->frame.len;
-    uint64_t place = w->file.size / FORMAT_ALIGN;
+    w->frame.len = 0;
+    return record_more(env, w, payload);
+}
+
+enum vault_status record_seal(struct env *env, struct record_writer *w, unsigned kind, uint64_t seq,
+                              uint32_t count)
+{
+    uint8_t *p = w->frame.data + w->start;
+    size_t len = w->frame.len - w->start;
+    uint64_t place = (w->file.size + w->start) / FORMAT_ALIGN;
 
     must(len >= FORMAT_RECORD_HEADER);
     must(w->file.size % FORMAT_ALIGN == 0);
@@ -98,9 +105,23 @@ enum vault_status record_commit(struct env *env, struct record_writer *w, unsign
     store_u32(p + 36, (uint32_t)(w->synced / FORMAT_ALIGN)); /* R4 */
     store_u32(p, env->crc(0, p + 4, len - 4));
     while (w->frame.len % FORMAT_ALIGN)
-        w->frame.data[w->frame.len++] = 0;                         /* record_begin left room */
-    w->failed = os_append(env, &w->file, buffer_bytes(&w->frame)); /* R1, R2 */
+        w->frame.data[w->frame.len++] = 0; /* record_more left room */
+    return VAULT_OK;
+}
+
+enum vault_status record_write(struct env *env, struct record_writer *w)
+{
+    if (!w->failed)
+        w->failed = os_append(env, &w->file, buffer_bytes(&w->frame)); /* R1, R2 */
     return w->failed;
+}
+
+enum vault_status record_commit(struct env *env, struct record_writer *w, unsigned kind,
+                                uint64_t seq, uint32_t count)
+{
+    enum vault_status st = record_seal(env, w, kind, seq, count);
+
+    return st ? st : record_write(env, w);
 }
 
 enum vault_status record_sync(struct env *env, struct record_writer *w)

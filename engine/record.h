@@ -21,7 +21,8 @@ struct record_writer {
     struct os_file file;
     uint64_t number;
     uint64_t synced;     /* bytes known to be on the disk */
-    struct buffer frame; /* the record being built */
+    struct buffer frame; /* the records being built */
+    size_t start;        /* where in the frame the last one begins */
     enum vault_status failed;
 };
 
@@ -36,6 +37,12 @@ MUST_USE enum vault_status record_begin(struct env *env, struct record_writer *w
 /* Writes the record begun; it is not durable before record_sync. A failure stays (R2). */
 MUST_USE enum vault_status record_commit(struct env *env, struct record_writer *w, unsigned kind,
                                          uint64_t seq, uint32_t count);
+/* Several records by one write: record_begin, record_seal, then record_more and record_seal for
+ * each further one, then record_write. record_commit is record_seal and record_write. */
+MUST_USE enum vault_status record_more(struct env *env, struct record_writer *w, size_t payload);
+MUST_USE enum vault_status record_seal(struct env *env, struct record_writer *w, unsigned kind,
+                                       uint64_t seq, uint32_t count);
+MUST_USE enum vault_status record_write(struct env *env, struct record_writer *w);
 MUST_USE enum vault_status record_sync(struct env *env, struct record_writer *w);
 /* Writes a claim for what is synced. It need not be synced itself (R4). */
 MUST_USE enum vault_status record_claim(struct env *env, struct record_writer *w, uint64_t seq);

@@ -1,8 +1,6 @@
 /* vault.c: the public face: opening, writing, reading, snapshots.
  *
- * The life of a write: take `writing`; make room (rotate a memtable that is full); make sure there
- * is a log; reserve memory; number it; write the record; sync if asked; insert; publish the
- * sequence number under `lock`. Each step that can fail comes before anything is visible.
+ * How writes go is in write.c.
  *
  * P1  A write is acknowledged only after its record was handed to the kernel, and with `sync` only
  *     after the log was synced (K30).
@@ -228,136 +226,28 @@ enum vault_status vault_close(struct vault *v)
     return st;
 }
 
-/* Writers are slowed to the pace of compaction when level 0 has grown far beyond its limit. */
-static void wait_for_level0(struct vault *v)
-{
-    thread_lock(&v->lock);
-    while (v->options.background == VAULT_THREAD && !v->failed && !v->compaction_paused &&
-           v->version->levels[0].count >= (size_t)v->options.level0_tables * 5)
-        thread_wait(&v->done, &v->lock);
-    thread_unlock(&v->lock);
-}
-
-/* Room in the memtable and a log to write to. `writing` is held. */
-static enum vault_status make_room(struct vault *v, size_t count, size_t bytes)
-{
-    struct record_origin origin;
-    enum vault_status st = core_failed(v);
-
-    /* Recovery would refuse what is numbered beyond; only a forged manifest leads here. */
-    if (!st && count >= FORMAT_SEQ_MAX - v->last_seq)
-        return env_fail(&v->env, VAULT_UNSUPPORTED, "", 0, 0, "sequence numbers are used up");
-
-    if (!st && memtable_size(v->mem) >= v->options.write_buffer_size) {
-        wait_for_level0(v);
-        st = core_rotate(v);
-    }
-    if (!st)
-        st = memtable_reserve(&v->env, v->mem, count, bytes); /* T1 */
-    if (st || v->wal.open)
-        return st;
-    origin = v->chain;
-    thread_lock(&v->lock);
-    origin.manifest_number = v->manifest_number;
-    origin.manifest_synced = v->manifest_synced;
-    thread_unlock(&v->lock);
-    st = wal_create(&v->env, &v->wal, manifest_new_number(&v->manifest), &origin);
-    if (st == VAULT_NO_MEMORY)
-        return st;
-    return st ? core_fail(v, st) : VAULT_OK;
-}
-
-/* Writes the record that was begun and makes it visible. `writing` is held. */
-static enum vault_status write_record(struct vault *v, uint32_t count, bool sync, uint64_t *seq)
-{
-    uint64_t first = v->last_seq + 1;
-    struct bytes ops;
-    struct taker taker;
-    struct bytes key;
-    struct bytes value;
-    unsigned kind = 0;
-    uint64_t before = v->wal.out.file.size;
-    enum vault_status st = wal_append(&v->env, &v->wal, first, count, &ops);
-
-    if (!st && sync)
-        st = wal_sync(&v->env, &v->wal); /* P1 */
-    if (st)
-        return core_fail(v, st); /* P2 */
-    taker = taker_of(ops);
-    for (uint32_t i = 0; i < count; i++) {
-        bool good = ops_take(&taker, &kind, &key, &value);
-
-        must(good); /* encoded by this process */
-        memtable_add(v->mem, tag_of(first + i, kind), key, value);
-    }
-    thread_lock(&v->lock);
-    v->last_seq = first + count - 1; /* P4 */
-    if (sync) {
-        v->durable_seq = v->last_seq; /* P3 */
-        v->log_syncs++;
-    }
-    v->log_bytes += v->wal.out.file.size - before;
-    thread_unlock(&v->lock);
-    if (seq)
-        *seq = v->last_seq;
-    return VAULT_OK;
-}
-
 static bool pair_valid(const void *key, size_t key_len, const void *value, size_t value_len)
 {
     return key_len <= VAULT_KEY_MAX && value_len <= VAULT_VALUE_MAX && (key || !key_len) &&
            (value || !value_len);
 }
 
-/* One operation on its way into the log; `expires` counts for FORMAT_OP_PUT_UNTIL alone. */
-struct write_op {
-    unsigned kind;
-    struct bytes key, value;
-    uint64_t expires;
-};
-
-static size_t op_size(const struct write_op *op)
-{
-    size_t more = op->kind == FORMAT_OP_PUT_UNTIL ? FORMAT_EXPIRY : 0;
-
-    return ops_size(op->kind, op->key.len, op->value.len + more);
-}
-
-static void op_encode(struct buffer *to, const struct write_op *op)
-{
-    if (op->kind == FORMAT_OP_PUT_UNTIL)
-        ops_encode_until(to, op->key, op->value, op->expires);
-    else
-        ops_encode(to, op->kind, op->key, op->value);
-}
-
-static enum vault_status write_one(struct vault *v, const struct write_op *op, bool sync,
+static enum vault_status write_one(struct vault *v, const struct core_op *op, bool sync,
                                    uint64_t *seq)
 {
-    size_t size = op_size(op);
-    struct buffer *ops = NULL;
-    enum vault_status st = VAULT_OK;
+    struct core_write write = {.op = op, .count = 1, .bytes = core_op_size(op), .sync = sync};
 
-    thread_lock(&v->writing);
-    st = make_room(v, 1, size);
-    if (!st)
-        st = wal_begin(&v->env, &v->wal, size, &ops);
-    if (!st) {
-        op_encode(ops, op);
-        st = write_record(v, 1, sync, seq);
-    }
-    thread_unlock(&v->writing);
-    return st;
+    return core_write(v, &write, seq);
 }
 
 enum vault_status vault_put(struct vault *v, const void *key, size_t key_len, const void *value,
                             size_t value_len, bool sync, uint64_t *seq)
 {
-    struct write_op op;
+    struct core_op op;
 
     if (!v || !pair_valid(key, key_len, value, value_len))
         return VAULT_INVALID;
-    op = (struct write_op){FORMAT_OP_PUT, bytes_of(key, key_len), bytes_of(value, value_len), 0};
+    op = (struct core_op){FORMAT_OP_PUT, bytes_of(key, key_len), bytes_of(value, value_len), 0};
     return write_one(v, &op, sync, seq);
 }
 
@@ -365,12 +255,12 @@ enum vault_status vault_put_until(struct vault *v, const void *key, size_t key_l
                                   const void *value, size_t value_len, uint64_t expires, bool sync,
                                   uint64_t *seq)
 {
-    struct write_op op;
+    struct core_op op;
 
     if (!v || !expires || !pair_valid(key, key_len, value, value_len))
         return VAULT_INVALID;
-    op = (struct write_op){FORMAT_OP_PUT_UNTIL, bytes_of(key, key_len), bytes_of(value, value_len),
-                           expires};
+    op = (struct core_op){FORMAT_OP_PUT_UNTIL, bytes_of(key, key_len), bytes_of(value, value_len),
+                          expires};
     return write_one(v, &op, sync, seq);
 }
 
@@ -382,11 +272,11 @@ uint64_t vault_now(struct vault *v)
 enum vault_status vault_delete(struct vault *v, const void *key, size_t key_len, bool sync,
                                uint64_t *seq)
 {
-    struct write_op op;
+    struct core_op op;
 
     if (!v || !pair_valid(key, key_len, NULL, 0))
         return VAULT_INVALID;
-    op = (struct write_op){.kind = FORMAT_OP_DELETE, .key = bytes_of(key, key_len)};
+    op = (struct core_op){.kind = FORMAT_OP_DELETE, .key = bytes_of(key, key_len)};
     return write_one(v, &op, sync, seq);
 }
 
@@ -419,9 +309,9 @@ void vault_batch_clear(struct vault_batch *batch)
     batch->failed = false;
 }
 
-static enum vault_status batch_add(struct vault_batch *batch, const struct write_op *op)
+static enum vault_status batch_add(struct vault_batch *batch, const struct core_op *op)
 {
-    size_t size = op_size(op);
+    size_t size = core_op_size(op);
     enum vault_status st = VAULT_OK;
 
     if (batch->ops.len + size > FORMAT_RECORD_MAX || batch->count == UINT32_MAX)
@@ -431,7 +321,7 @@ static enum vault_status batch_add(struct vault_batch *batch, const struct write
         batch->failed = true; /* The write will refuse it: half a batch is none. */
         return st;
     }
-    op_encode(&batch->ops, op);
+    core_op_encode(&batch->ops, op);
     batch->count++;
     return VAULT_OK;
 }
@@ -439,33 +329,33 @@ static enum vault_status batch_add(struct vault_batch *batch, const struct write
 enum vault_status vault_batch_put(struct vault_batch *batch, const void *key, size_t key_len,
                                   const void *value, size_t value_len)
 {
-    struct write_op op;
+    struct core_op op;
 
     if (!batch || !pair_valid(key, key_len, value, value_len))
         return VAULT_INVALID;
-    op = (struct write_op){FORMAT_OP_PUT, bytes_of(key, key_len), bytes_of(value, value_len), 0};
+    op = (struct core_op){FORMAT_OP_PUT, bytes_of(key, key_len), bytes_of(value, value_len), 0};
     return batch_add(batch, &op);
 }
 
 enum vault_status vault_batch_put_until(struct vault_batch *batch, const void *key, size_t key_len,
                                         const void *value, size_t value_len, uint64_t expires)
 {
-    struct write_op op;
+    struct core_op op;
 
     if (!batch || !expires || !pair_valid(key, key_len, value, value_len))
         return VAULT_INVALID;
-    op = (struct write_op){FORMAT_OP_PUT_UNTIL, bytes_of(key, key_len), bytes_of(value, value_len),
-                           expires};
+    op = (struct core_op){FORMAT_OP_PUT_UNTIL, bytes_of(key, key_len), bytes_of(value, value_len),
+                          expires};
     return batch_add(batch, &op);
 }
 
 enum vault_status vault_batch_delete(struct vault_batch *batch, const void *key, size_t key_len)
 {
-    struct write_op op;
+    struct core_op op;
 
     if (!batch || !pair_valid(key, key_len, NULL, 0))
         return VAULT_INVALID;
-    op = (struct write_op){.kind = FORMAT_OP_DELETE, .key = bytes_of(key, key_len)};
+    op = (struct core_op){.kind = FORMAT_OP_DELETE, .key = bytes_of(key, key_len)};
     return batch_add(batch, &op);
 }
 
@@ -477,7 +367,7 @@ size_t vault_batch_count(const struct vault_batch *batch)
 enum vault_status vault_write(struct vault *v, const struct vault_batch *batch, bool sync,
                               uint64_t *seq)
 {
-    struct buffer *ops = NULL;
+    struct core_write write;
     enum vault_status st = VAULT_OK;
 
     if (!v || !batch)
@@ -490,16 +380,11 @@ enum vault_status vault_write(struct vault *v, const struct vault_batch *batch, 
             *seq = vault_last_seq(v);
         return st;
     }
-    thread_lock(&v->writing);
-    st = make_room(v, batch->count, batch->ops.len);
-    if (!st)
-        st = wal_begin(&v->env, &v->wal, batch->ops.len, &ops);
-    if (!st) {
-        buffer_put(ops, buffer_bytes(&batch->ops));
-        st = write_record(v, batch->count, sync, seq);
-    }
-    thread_unlock(&v->writing);
-    return st;
+    write = (struct core_write){.ops = buffer_bytes(&batch->ops),
+                                .count = batch->count,
+                                .bytes = batch->ops.len,
+                                .sync = sync};
+    return core_write(v, &write, seq);
 }
 
 enum vault_status vault_sync(struct vault *v)

@@ -5,7 +5,8 @@
  * W2  A log is synced to its end before the next one is created (wal_finish), so that a later log
  *     never outlives an earlier one (K07). The next log's header says how far that was.
  * W3  The first failure of a log is its answer from then on (R2).
- * W4  A record is one write of the user. Its operations are checked as a whole before any is
+ * W4  A record is one write of the user; concurrent ones are written in one call, as records of
+ *     their own. Its operations are checked as a whole before any is
  *     applied (K38).
  * W5  A log is never appended to by a handle that did not create it: what recovery read of it may
  *     be in the page cache only. Numbers are never used twice (K04).
@@ -34,31 +35,37 @@ enum vault_status wal_create(struct env *env, struct wal *wal, uint64_t number,
     return st;
 }
 
-enum vault_status wal_begin(struct env *env, struct wal *wal, size_t len, struct buffer **ops)
+enum vault_status wal_begin(struct env *env, struct wal *wal, bool first, size_t len,
+                            struct buffer **ops, size_t *at)
 {
     enum vault_status st = VAULT_OK;
 
     must(wal->open);
-    st = record_begin(env, &wal->out, len);
-    if (!st)
-        *ops = &wal->out.frame;
-    return st;
-}
-
-enum vault_status wal_append(struct env *env, struct wal *wal, uint64_t seq, uint32_t count,
-                             struct bytes *ops)
-{
-    size_t len = wal->out.frame.len - FORMAT_RECORD_HEADER;
-    enum vault_status st = VAULT_OK;
-
-    must(wal->open);
-    must(count > 0);
-    st = record_commit(env, &wal->out, FORMAT_RECORD_DATA, seq, count);
+    st = first ? record_begin(env, &wal->out, len) : record_more(env, &wal->out, len);
     if (st)
         return st;
-    wal->last_seq = seq + count - 1;
-    *ops = bytes_of(wal->out.frame.data + FORMAT_RECORD_HEADER, len);
+    *ops = &wal->out.frame;
+    *at = wal->out.frame.len;
     return VAULT_OK;
+}
+
+enum vault_status wal_seal(struct env *env, struct wal *wal, uint64_t seq, uint32_t count)
+{
+    must(wal->open);
+    must(count > 0);
+    wal->sealed = seq + count - 1;
+    return record_seal(env, &wal->out, FORMAT_RECORD_DATA, seq, count);
+}
+
+enum vault_status wal_write(struct env *env, struct wal *wal)
+{
+    enum vault_status st = VAULT_OK;
+
+    must(wal->open);
+    st = record_write(env, &wal->out);
+    if (!st)
+        wal->last_seq = wal->sealed;
+    return st;
 }
 
 enum vault_status wal_sync(struct env *env, struct wal *wal)

@@ -9,6 +9,7 @@
 struct wal {
     struct record_writer out;
     uint64_t last_seq; /* of the newest record */
+    uint64_t sealed;   /* of the newest one that is not written yet */
     bool open;
 };
 
@@ -16,13 +17,15 @@ struct wal {
  * closed. */
 MUST_USE enum vault_status wal_create(struct env *env, struct wal *wal, uint64_t number,
                                       const struct record_origin *origin);
-/* Begins a record with room for operations of `len` bytes; the caller encodes them into *ops. */
-MUST_USE enum vault_status wal_begin(struct env *env, struct wal *wal, size_t len,
-                                     struct buffer **ops);
-/* Writes the record begun: it survives the process, not yet a power cut. `seq` is the number of its
- * first operation. `ops` receives a view of the operations, good until the next record. */
-MUST_USE enum vault_status wal_append(struct env *env, struct wal *wal, uint64_t seq,
-                                      uint32_t count, struct bytes *ops);
+/* A group of records: wal_begin with `first`, encode the operations into *ops, wal_seal; the same
+ * without `first` for each further record; then wal_write, which is one write for all of them. It
+ * survives the process then, not yet a power cut. `seq` is the number of the first operation of a
+ * record. `at` receives where in *ops the operations of this record begin: the bytes stay there
+ * until the next group. */
+MUST_USE enum vault_status wal_begin(struct env *env, struct wal *wal, bool first, size_t len,
+                                     struct buffer **ops, size_t *at);
+MUST_USE enum vault_status wal_seal(struct env *env, struct wal *wal, uint64_t seq, uint32_t count);
+MUST_USE enum vault_status wal_write(struct env *env, struct wal *wal);
 /* Everything appended survives a power cut. */
 MUST_USE enum vault_status wal_sync(struct env *env, struct wal *wal);
 /* Syncs what is unsynced, writes the closing claim and closes. The log is closed in any case. */

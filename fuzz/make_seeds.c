@@ -209,16 +209,18 @@ static uint64_t write_log(struct env *env, uint64_t number, const struct record_
 {
     struct wal wal = {.open = false};
     struct buffer *to = NULL;
-    struct bytes ops;
+    size_t at = 0;
 
     must(wal_create(env, &wal, number, origin) == VAULT_OK);
     for (unsigned i = 0; i < 3; i++, seq++) {
         uint8_t key[2] = {'l', (uint8_t)('0' + seq)};
         struct bytes value = bytes_str("of a log");
 
-        must(wal_begin(env, &wal, ops_size(FORMAT_OP_PUT, 2, value.len), &to) == VAULT_OK);
+        must(wal_begin(env, &wal, true, ops_size(FORMAT_OP_PUT, 2, value.len), &to, &at) ==
+             VAULT_OK);
         ops_encode(to, FORMAT_OP_PUT, bytes_of(key, 2), value);
-        must(wal_append(env, &wal, seq, 1, &ops) == VAULT_OK);
+        must(wal_seal(env, &wal, seq, 1) == VAULT_OK);
+        must(wal_write(env, &wal) == VAULT_OK);
         must(wal_sync(env, &wal) == VAULT_OK);
     }
     must(wal_finish(env, &wal) == VAULT_OK);
