@@ -577,6 +577,17 @@ static int help(FILE *out)
     return 0;
 }
 
+static int version(bool json)
+{
+    if (json)
+        printf("{\"name\":\"powercut\",\"version\":\"%s\",\"result_schema\":\"powercut.result/1\","
+               "\"store_abi\":%u}\n",
+               POWERCUT_VERSION, PC_STORE_ABI);
+    else
+        printf("powercut %s\n", POWERCUT_VERSION);
+    return 0;
+}
+
 static int dispatch(const char *name, int argc, char **argv)
 {
     struct options opts = {0};
@@ -606,10 +617,8 @@ int main(int argc, char **argv)
     program = argv[0];
     if (name == NULL || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return help(stdout);
-    if (strcmp(name, "--version") == 0) {
-        printf("powercut %s\n", POWERCUT_VERSION);
-        return 0;
-    }
+    if (strcmp(name, "--version") == 0)
+        return version(argc > 2 && strcmp(argv[2], "--json") == 0);
     if (strcmp(name, "help") == 0 && argc == 2)
         return help(stdout);
     if (strcmp(name, "help") == 0 && options_command_known(argv[2]))
