@@ -56,6 +56,9 @@ static const struct doctor_check checks[] = {
      APT "clang-format (for make format)"},
     {"clang", OPTIONAL, "first_line clang --version", APT "clang (for the fuzz preset)"},
     {"afl++", OPTIONAL, "command -v afl-fuzz", APT "afl++"},
+    {"libedit", OPTIONAL, "first_line pkg-config --modversion libedit",
+     APT "libedit-dev (for editing lines at the prompt of minivault)"},
+    {"groff", OPTIONAL, "first_line groff --version", APT "groff (checks the manual pages)"},
     {"valgrind", OPTIONAL, "first_line valgrind --version", APT "valgrind"},
     {"/dev/shm", OPTIONAL,
      "k=$(df -Pk /dev/shm | { read -r l; read -r a b c k e; echo \"$k\"; }) && "
