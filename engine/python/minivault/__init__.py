@@ -452,37 +452,45 @@ class Batch:
 
     def __init__(self, db, sync=False):
         self._database, self._sync, self.seq = db, sync, None
+        self._lock = threading.RLock()
         self._pointer = _lib.vault_batch_new()
         if not self._pointer:
             raise NoMemory("no memory for a batch")
 
+    @contextlib.contextmanager
     def _open(self):
-        if self._pointer is None:
-            raise Closed("the batch is closed")
-        return self._pointer
+        with self._lock:
+            if self._pointer is None:
+                raise Closed("the batch is closed")
+            yield self._pointer
 
     def put(self, key, value, ttl=None):
         """With ttl the value is there for so many seconds, counted from now."""
         key, value = _bytes("a key", key), _bytes("a value", value)
-        if ttl is None:
-            _check(_lib.vault_batch_put(self._open(), key, len(key), value, len(value)))
-            return
-        with self._database._guard as handle:
-            _check(_lib.vault_batch_put_until(self._open(), key, len(key), value, len(value),
-                                              _expires(handle, ttl)))
+        with self._open() as batch:
+            if ttl is None:
+                _check(_lib.vault_batch_put(batch, key, len(key), value, len(value)))
+                return
+            with self._database._guard as handle:
+                _check(_lib.vault_batch_put_until(batch, key, len(key), value, len(value),
+                                                  _expires(handle, ttl)))
 
     def delete(self, key):
+        """Removes a key, whether it is there or not."""
         key = _bytes("a key", key)
-        _check(_lib.vault_batch_delete(self._open(), key, len(key)))
+        with self._open() as batch:
+            _check(_lib.vault_batch_delete(batch, key, len(key)))
 
     __setitem__ = put
     __delitem__ = delete
 
     def clear(self):
-        _lib.vault_batch_clear(self._open())
+        with self._open() as batch:
+            _lib.vault_batch_clear(batch)
 
     def __len__(self):
-        return _lib.vault_batch_count(self._open())
+        with self._open() as batch:
+            return _lib.vault_batch_count(batch)
 
     def __bool__(self):
         return True
@@ -492,25 +500,27 @@ class Batch:
 
         None when there was nothing to write.
         """
-        pointer, seq = self._open(), ctypes.c_uint64()
-        if not len(self):
-            return None
-        with self._database._guard as handle:
-            _check_of(handle, _lib.vault_write(handle, pointer,
-                                               self._sync if sync is None else sync, _byref(seq)))
-        self.clear()
-        self.seq = seq.value
+        seq = ctypes.c_uint64()
+        with self._open() as batch:
+            if not len(self):
+                return None
+            with self._database._guard as handle:
+                _check_of(handle, _lib.vault_write(
+                    handle, batch, self._sync if sync is None else sync, _byref(seq)))
+            self.clear()
+            self.seq = seq.value
         return self.seq
 
     def close(self):
         """Forgets what was not written."""
-        pointer, self._pointer = self._pointer, None
+        with self._lock:
+            pointer, self._pointer = self._pointer, None
         if pointer is not None:
             _lib.vault_batch_free(pointer)
 
     def __enter__(self):
-        self._open()
-        return self
+        with self._open():
+            return self
 
     def __exit__(self, kind, *_):
         try:
@@ -520,7 +530,9 @@ class Batch:
             self.close()
 
     def __del__(self):
-        self.close()
+        pointer, self._pointer = self._pointer, None
+        if pointer is not None:
+            _lib.vault_batch_free(pointer)
 
 
 class Scan:

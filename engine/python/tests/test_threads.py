@@ -116,6 +116,29 @@ class Threads(unittest.TestCase):
 
                 self.run_all([read, read, release])
 
+    def test_one_batch_in_many_hands(self):
+        with minivault.open(self.path) as db:
+            for _ in range(20):
+                batch = db.batch()
+                started = threading.Barrier(3)
+
+                def fill():
+                    started.wait()
+                    try:
+                        for i in range(2000):
+                            batch[b"%d" % i] = b"v" * 20
+                            if i % 100 == 0:
+                                batch.write()
+                    except minivault.Closed:
+                        pass
+
+                def close():
+                    started.wait()
+                    threading.Event().wait(0.003)
+                    batch.close()
+
+                self.run_all([fill, fill, close])
+
     def test_collecting_while_others_work(self):
         with minivault.open(self.path) as db:
             db.update((b"%04d" % i, b"old") for i in range(500))
