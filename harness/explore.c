@@ -210,6 +210,9 @@ bool point_run(struct point *point, enum pc_fill fill)
 
     point->fill = fill;
     point->question.by_use = point->by_use;
+    point->question.memo = true;
+    point->question.scans_only =
+        explorer->budget.points > 1 && !point_due(point->leaf, explorer->budget.points);
     point->question.life =
         point->question.trouble != TROUBLE_BITROT && point_due(point->leaf, explorer->budget.life);
     if (explorer->position)
@@ -488,6 +491,8 @@ void explore_epoch(struct explorer *explorer, struct session *session, struct fi
     size_t calls = pc_disk_call_count(session->disk), frontiers = 0, seen = 0;
     uint64_t spent = explorer->spent;
 
+    judge_forget(&explorer->judge, &session->model);
+    judge_forget(&explorer->inner, &session->model);
     explorer->tally.epochs++;
     explorer->tally.hash = rng_mix(explorer->tally.hash ^ session->results);
     explorer->tally.hash = rng_mix(explorer->tally.hash ^ pc_disk_hash(session->disk));

@@ -21,6 +21,7 @@ struct budget {
     uint32_t trouble_tries;    /* how many reads or requests are tried per kind then; 0: one */
     uint32_t life;             /* one leaf in so many has to go on living */
     uint32_t recoveries;       /* per epoch; beyond it crash points are thinned out */
+    uint32_t points;           /* one leaf in so many is also read key by key; 0, 1: each */
     uint32_t witness;          /* one leaf in so many where a check was said to fail is run on real
                                   images of its class; 0: none */
     bool by_reads;             /* decide what is read, also where the store says what it uses */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/rng.h"
 #include "powercut/posix.h"
 #include "powercut/verdict.h"
 
@@ -382,6 +383,34 @@ static bool same_again(struct judge *judge, struct verdict *verdict, const char 
     return true;
 }
 
+/* Most recoveries of an epoch end in a state that was judged before, against the same floor and
+ * ceiling: then it is not judged again. What was seen is compared by a hash of 64 bits. */
+static void judge_state(struct judge *judge, const struct question *question,
+                        struct verdict *verdict)
+{
+    uint64_t key = 0, *slot;
+
+    if (question->memo) {
+        key = seen_hash(&judge->seen) ^
+              rng_mix(question->at << 2 ^ question->kill << 1 ^ (question->trust == SIZE_MAX)) ^
+              rng_mix(question->now) ^ rng_mix(question->trust);
+        key = rng_mix(key ^ (question->model == judge->memo_model)) | 1;
+    }
+    slot = &judge->passed[key % JUDGE_MEMO];
+    if (key && *slot == key)
+        return;
+    model_judge(question->model, question->at, question->kill, question->trust, &judge->seen,
+                verdict);
+    if (key && verdict->rule == RULE_NONE)
+        *slot = key;
+}
+
+void judge_forget(struct judge *judge, const struct model *model)
+{
+    memset(judge->passed, 0, sizeof judge->passed);
+    judge->memo_model = model;
+}
+
 static void examine(struct judge *judge, const struct question *question, struct verdict *verdict)
 {
     struct pc_store_error error = {0};
@@ -390,12 +419,18 @@ static void examine(struct judge *judge, const struct question *question, struct
         refusal(judge, question, "the recovered store cannot be read", &error, verdict);
         return;
     }
-    model_judge(question->model, question->at, question->kill, question->trust, &judge->seen,
-                verdict);
+    judge_state(judge, question, verdict);
     if (verdict->rule != RULE_NONE)
         return;
-    if (!judge_reads(judge->store, judge->db, NULL, &judge->seen, &judge->other, question->model,
-                     verdict)) {
+    if (question->scans_only) {
+        if (!sorted(&judge->seen))
+            fail(verdict, RULE_READ, "the forward scan is not in order", "");
+        else
+            backward_agrees(judge->store, judge->db, NULL, &judge->seen, verdict);
+        if (verdict->rule != RULE_NONE)
+            return;
+    } else if (!judge_reads(judge->store, judge->db, NULL, &judge->seen, &judge->other,
+                            question->model, verdict)) {
         if (judge->fault.fired && typed((enum pc_store_status)verdict->error))
             verdict->rule = RULE_NONE;
         return;

@@ -25,6 +25,8 @@ enum trouble {
 
 const char *trouble_name(enum trouble trouble);
 
+#define JUDGE_MEMO 1024u
+
 struct judge {
     const struct pc_store *store;
     const char *tuning;
@@ -34,6 +36,8 @@ struct judge {
     uint8_t *buffer;
     size_t buffer_room;
     struct pc_hooks hooks;
+    uint64_t passed[JUDGE_MEMO];    /* states judged good: see judge_forget */
+    const struct model *memo_model; /* one of the two models that an epoch is judged by */
     void *db;
     uint64_t now;                                  /* what the store is told */
     struct pc_fault fault;                         /* of the trouble */
@@ -51,6 +55,8 @@ struct question {
     size_t trust;     /* promises made later are void: what they covered may have moved since */
     uint64_t now;     /* the clock */
     bool scan_claims; /* let the log reader look for claims for real */
+    bool memo;        /* a state that was good at this place need not be judged again */
+    bool scans_only;  /* read forward and backward, not key by key */
     bool by_use;      /* decide what the store uses, not what it reads (verdict.h) */
     enum trouble trouble;
     uint32_t trouble_at; /* the how-manieth read or request; 1 is the first */
@@ -64,6 +70,10 @@ void judge_release(struct judge *judge);
  * that its log can be looked at; *opened gets the number of its calls when open returned. */
 void judge_image(struct judge *judge, struct pc_image *image, const struct question *question,
                  struct verdict *verdict, size_t *opened);
+
+/* Before the first question with a memo, and when what the models say has changed: an epoch is judged
+ * by `model` and at most one other. */
+void judge_forget(struct judge *judge, const struct model *model);
 
 /* For others that hold a store open: reads all into `seen`, forward; checks the other ways of
  * reading against it. */
