@@ -71,8 +71,8 @@ void judge_release(struct judge *judge);
 void judge_image(struct judge *judge, struct pc_image *image, const struct question *question,
                  struct verdict *verdict, size_t *opened);
 
-/* Before the first question with a memo, and when what the models say has changed: an epoch is judged
- * by `model` and at most one other. */
+/* Before the first question with a memo, and when what the models say has changed: an epoch is
+ * judged by `model` and at most one other. */
 void judge_forget(struct judge *judge, const struct model *model);
 
 /* For others that hold a store open: reads all into `seen`, forward; checks the other ways of

@@ -132,6 +132,17 @@ static char *repeat_command(const struct options *opts, const struct campaign *c
     return text;
 }
 
+static int reference_command(const struct options *opts, struct campaign *campaign)
+{
+    campaign->seed = given_or(opts, "seed", 1);
+    if (options_items(opts, "model") == 0) {
+        campaign->models[0] = PC_POSIX;
+        campaign->models[1] = PC_EXT4_ORDERED;
+        campaign->model_count = 2;
+    }
+    return reference_run(campaign);
+}
+
 static int run_command(const struct options *opts)
 {
     const char *profile = options_text(opts, "profile"), *bad = NULL;
@@ -172,15 +183,8 @@ static int run_command(const struct options *opts)
     campaign.unit = options_given(opts, "sector") ? (uint32_t)options_u64(opts, "sector") : 0;
     campaign.max_findings = given_or(opts, "max-findings", profile ? 10 : 1);
     campaign.least_recoveries = crashtest ? 100000 : 0;
-    if (options_flag(opts, "reference")) {
-        campaign.seed = given_or(opts, "seed", 1);
-        if (options_items(opts, "model") == 0) {
-            campaign.models[0] = PC_POSIX;
-            campaign.models[1] = PC_EXT4_ORDERED;
-            campaign.model_count = 2;
-        }
-        return reference_run(&campaign);
-    }
+    if (options_flag(opts, "reference"))
+        return reference_command(opts, &campaign);
     campaign.budget = (struct budget){.leaves = (uint32_t)given_or(opts, "leaves", 96),
                                       .samples = (uint32_t)given_or(opts, "samples", 24),
                                       .nested = (uint32_t)given_or(opts, "nested", 64),
