@@ -26,7 +26,7 @@
 #include "story.h"
 
 #define STALL_SECONDS 120
-#define SHRINK_TRIES  400
+#define SHRINK_TRIES  1500
 #define SIGNATURES    64
 #define RECHECK_EVERY 19 /* one task in so many is explored twice; not a multiple of the models */
 

@@ -461,7 +461,10 @@ static void explore_point(struct explorer *explorer, struct session *session, si
     pose(&point);
     point.image = finding_image(session->disk, k, inside);
     explorer->tally.points++;
-    if (search(&point, &complete)) {
+    if (explorer->budget.order != ORDER_LAZY) {
+        explorer->tally.sampled++;
+        point_in_order(&point);
+    } else if (search(&point, &complete)) {
         if (complete)
             explorer->tally.exhaustive++;
         else {

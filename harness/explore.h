@@ -11,7 +11,21 @@
 #include "session.h"
 #include "tape.h"
 
+/* How crash states are chosen. All but the first are what other tools do, to compare with. */
+enum order {
+    ORDER_LAZY,     /* everything, depth first over what recovery looks at */
+    ORDER_ONE_LOST, /* the newest image, and each item lost, with what needs it */
+    ORDER_TWO_LOST, /* and each pair */
+    ORDER_OMISSION, /* each call left out, or torn and the last, as ALICE does */
+    ORDER_RANDOM,   /* as many seeded images as `samples` says */
+    ORDERS
+};
+
+const char *order_name(enum order order); /* "two-lost" */
+bool order_from_name(const char *name, enum order *order);
+
 struct budget {
+    enum order order;
     uint32_t leaves;  /* recoveries per crash point before it is sampled instead */
     uint32_t samples; /* seeded images per sampled crash point, besides the families */
     uint32_t nested;  /* one leaf in so many is crashed again inside its recovery; 0: none */

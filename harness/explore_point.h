@@ -33,6 +33,10 @@ bool point_due(uint64_t leaf, uint32_t every);
 
 /* explore_sample.c: families of images and seeded ones, where a search does not end. */
 bool point_sample(struct point *point);
+/* explore_order.c: instead of the search, where the budget asks for another order. */
+bool point_in_order(struct point *point);
+/* The image as it is set now: run it unless it was. */
+bool point_run_set(struct point *point, enum pc_fill fill);
 
 /* explore_verify.c */
 /* The newest recovery was decided by use and broke a rule: does it so on a real image? The verdict

@@ -8,8 +8,7 @@
 
 #include "explore_point.h"
 
-/* The image as it is set now: run it unless it was. */
-static bool run_set(struct point *point, enum pc_fill fill)
+bool point_run_set(struct point *point, enum pc_fill fill)
 {
     uint32_t n = (uint32_t)pc_image_items(point->image);
     uint64_t hash = fill;
@@ -112,7 +111,7 @@ static bool run_member(struct point *point, struct member member)
             if (want[i] == ((pass == 0) != lose_first))
                 pc_image_set(image, i, want[i]);
     free(want);
-    ok = run_set(point, noise ? PC_FILL_NOISE : PC_FILL_ZERO);
+    ok = point_run_set(point, noise ? PC_FILL_NOISE : PC_FILL_ZERO);
     return ok;
 }
 

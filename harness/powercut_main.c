@@ -193,6 +193,8 @@ static int run_command(const struct options *opts)
                                       .trouble = 24,
                                       .life = 4,
                                       .recoveries = 6000};
+    if (!audit && !order_from_name(options_text(opts, "order"), &campaign.budget.order))
+        return usage_error("no such order", options_text(opts, "order"));
     command = repeat_command(opts, &campaign, profile);
     campaign.command = command;
     if (!campaign.quiet)

@@ -2,7 +2,8 @@
  *
  * Order, cheap to dear: what comes after the crash; chunks of operations, halves to singles (Zeller
  * and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002); parts of batches;
- * values, keys, sync flags; the items of the image, one by one. */
+ * values, sync flags; where that stalls: pairs of operations, neighbours fused into one, fewer
+ * keys, smaller sizes of the store; then the items of the image, one by one. */
 #include "shrink.h"
 
 #include <stdlib.h>
@@ -250,6 +251,152 @@ static void simplify_syncs(struct state *state)
     }
 }
 
+/* ---- when single steps stall ---- */
+
+#define PAIRS_MOST 20u
+#define SMALL      3u /* operations: not worth the dearer steps */
+
+static void cut_out(struct trace *trace, uint32_t first, uint32_t count)
+{
+    memmove(trace->ops + first, trace->ops + first + count,
+            (trace->op_count - first - count) * sizeof *trace->ops);
+    trace->op_count -= count;
+}
+
+/* Two operations that only go together: one writes, the other takes it back. */
+static bool drop_pairs(struct state *state)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; state->trace->op_count <= PAIRS_MOST && i < state->trace->op_count; i++)
+        for (uint32_t j = i + 1; j < state->trace->op_count && !out_of_tries(state); j++) {
+            struct trace candidate;
+
+            trace_copy(&candidate, state->trace);
+            cut_out(&candidate, j, 1);
+            cut_out(&candidate, i, 1);
+            if (take(state, &candidate)) {
+                any = true;
+                j = i;
+            }
+        }
+    return any;
+}
+
+/* Two or three neighbours that only move data down: one flush or compaction instead. */
+static bool fuse(struct state *state)
+{
+    static const enum op_kind kinds[] = {OP_FLUSH, OP_COMPACT};
+    bool any = false;
+
+    for (uint32_t width = 3; width > 1; width--)
+        for (uint32_t i = 0; i + width <= state->trace->op_count && !out_of_tries(state); i++)
+            for (int k = 0; k < 2; k++) {
+                struct trace candidate;
+                bool crash = false;
+
+                if (i + width > state->trace->op_count)
+                    break;
+                for (uint32_t o = i; o < i + width; o++)
+                    crash |= state->trace->ops[o].kind == OP_CRASH ||
+                             state->trace->ops[o].kind == OP_RECOVER;
+                if (crash)
+                    continue;
+                trace_copy(&candidate, state->trace);
+                cut_out(&candidate, i, width - 1);
+                candidate.ops[i] =
+                    (struct op){.kind = kinds[k], .key = TRACE_NO_KEY, .key_end = TRACE_NO_KEY};
+                any |= take(state, &candidate);
+            }
+    return any;
+}
+
+/* Fewer keys: the first of the trace instead of each other one. */
+static bool merge_keys(struct state *state)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < state->trace->op_count; i++)
+        for (uint32_t w = 0; w < state->trace->ops[i].writes && !out_of_tries(state); w++) {
+            uint32_t index = state->trace->ops[i].first_write + w;
+            uint16_t first = state->trace->writes[state->trace->ops[0].first_write].key;
+            struct trace candidate;
+
+            if (state->trace->ops[0].writes == 0 || state->trace->writes[index].key == first)
+                continue;
+            trace_copy(&candidate, state->trace);
+            candidate.writes[index].key = first;
+            any |= take(state, &candidate);
+        }
+    return any;
+}
+
+/* The tuning with its setting number `which` divided; false: there is none, or it is small. */
+static bool divided(const char *tuning, uint32_t which, unsigned long divisor, char *out,
+                    size_t room)
+{
+    size_t used = 0;
+    bool changed = false;
+
+    *out = '\0';
+    for (uint32_t i = 0; *tuning; i++) {
+        size_t len = strcspn(tuning, " ");
+        const char *equal = memchr(tuning, '=', len);
+        unsigned long value = equal ? strtoul(equal + 1, NULL, 10) : 0;
+
+        if (i == which && value / divisor >= 1) {
+            used += (size_t)snprintf(out + used, room - used, "%.*s%lu ", (int)(equal + 1 - tuning),
+                                     tuning, value / divisor);
+            changed = true;
+        } else {
+            used += (size_t)snprintf(out + used, room - used, "%.*s ", (int)len, tuning);
+        }
+        if (used >= room)
+            return false;
+        tuning += len;
+        tuning += strspn(tuning, " ");
+    }
+    if (used)
+        out[used - 1] = '\0';
+    return changed;
+}
+
+/* Smaller sizes of the store, where they let operations go. */
+static bool shrink_tuning(struct state *state)
+{
+    bool any = false;
+
+    for (uint32_t which = 0; which < 16; which++)
+        for (unsigned long divisor = 2; divisor <= 4 && !out_of_tries(state); divisor += 2) {
+            struct trace candidate, before;
+            struct finding finding = *state->finding;
+            uint32_t ops = state->trace->op_count;
+            enum rule rule = state->rule;
+
+            trace_copy(&candidate, state->trace);
+            if (!divided(state->trace->tuning, which, divisor, candidate.tuning,
+                         sizeof candidate.tuning)) {
+                trace_release(&candidate);
+                continue;
+            }
+            trace_copy(&before, state->trace);
+            if (take(state, &candidate)) {
+                drop_ops(state);
+                drop_pairs(state);
+            }
+            if (state->trace->op_count < ops) {
+                any = true;
+                trace_release(&before);
+                continue;
+            }
+            trace_release(state->trace);
+            *state->trace = before;
+            *state->finding = finding;
+            state->rule = rule;
+        }
+    return any;
+}
+
 /* ---- the image ---- */
 
 static bool image_without(struct state *state, uint32_t cut, uint32_t item)
@@ -298,6 +445,12 @@ void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *
             break;
     simplify_values(&state);
     simplify_syncs(&state);
+    drop_ops(&state);
+    for (int round = 0; round < 3 && state.trace->op_count > SMALL; round++)
+        if (!drop_pairs(&state) && !fuse(&state) && !merge_keys(&state) && !shrink_tuning(&state))
+            break;
+    merge_keys(&state);
+    drop_writes(&state);
     drop_ops(&state);
     if (!finding->live && !shrink->forked)
         shrink_image(&state);
