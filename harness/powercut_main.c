@@ -11,6 +11,7 @@
 #include "campaign.h"
 #include "conformance.h"
 #include "doctor.h"
+#include "exec.h"
 #include "jobs.h"
 #include "marks.h"
 #include "options.h"
@@ -570,15 +571,11 @@ static const struct {
     const char *name;
     int (*run)(const struct options *opts);
 } commands[] = {
-    {"run", run_command},
-    {"audit", run_command},
-    {"script", script_command},
-    {"replay", finding_command},
-    {"shrink", finding_command},
-    {"explain", finding_command},
-    {"conformance", conformance_command},
-    {"list", list_command},
-    {"demo", demo_command},
+    {"run", run_command},        {"audit", run_command},
+    {"script", script_command},  {"replay", finding_command},
+    {"shrink", finding_command}, {"explain", finding_command},
+    {"exec", exec_command},      {"conformance", conformance_command},
+    {"list", list_command},      {"demo", demo_command},
 };
 
 static int help(FILE *out)
