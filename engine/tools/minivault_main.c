@@ -35,13 +35,18 @@ void tool_interrupt_clear(void)
     interrupts = 0;
 }
 
-/* SIGINT ends a wait for input; a gone reader is seen as a failed write. */
-static void catch_signals(void)
+void tool_wait_for_input(bool waiting)
 {
-    struct sigaction action = {.sa_handler = on_interrupt};
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = waiting ? 0 : SA_RESTART};
 
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
+}
+
+/* A gone reader is seen as a failed write. */
+static void catch_signals(void)
+{
+    tool_wait_for_input(false);
     signal(SIGPIPE, SIG_IGN);
 }
 

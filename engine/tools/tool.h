@@ -112,6 +112,8 @@ int tool_failure_of(struct tool *tool, enum vault_status st); /* asks the handle
 int tool_flush_output(struct tool *tool);
 bool tool_interrupted(void);
 void tool_interrupt_clear(void);
+/* SIGINT ends a read of the input, and nothing else: an answer is written whole. */
+void tool_wait_for_input(bool waiting);
 bool tool_color(FILE *out);
 
 int verb_get(struct tool *tool, struct call *call);

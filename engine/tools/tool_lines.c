@@ -99,6 +99,7 @@ static int load_stream(struct tool *tool, struct loading *loading, FILE *in)
     int code = TOOL_OK;
 
     errno = 0;
+    tool_wait_for_input(true);
     while (!code && (len = getline(&line, &cap, in)) >= 0) {
         loading->line++;
         if (len && line[len - 1] == '\n')
@@ -110,6 +111,7 @@ static int load_stream(struct tool *tool, struct loading *loading, FILE *in)
             code = TOOL_INTERRUPTED;
         errno = 0;
     }
+    tool_wait_for_input(false);
     if (!code && (ferror(in) || errno))
         code = tool_interrupted()
                    ? TOOL_INTERRUPTED
@@ -264,6 +266,7 @@ int verb_batch(struct tool *tool, struct call *call)
     if (!tool->batch)
         return tool_failure_of(tool, VAULT_NO_MEMORY);
     tool->shell = true;
+    tool_wait_for_input(true);
     while (!code && getline(&line, &cap, stdin) >= 0) {
         const char *word = line + strspn(line, " \t");
 
@@ -276,6 +279,7 @@ int verb_batch(struct tool *tool, struct call *call)
         if (!code && tool_interrupted())
             code = TOOL_INTERRUPTED;
     }
+    tool_wait_for_input(false);
     if (!code && ferror(stdin))
         code = tool_interrupted()
                    ? TOOL_INTERRUPTED

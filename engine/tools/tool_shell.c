@@ -3,6 +3,7 @@
  * With libedit lines can be edited, recalled, and commands completed with Tab; without it, or when
  * standard input is no terminal, lines are read as they come. The history is kept in the file that
  * MINIVAULT_HISTORY names, else in ~/.minivault_history; an empty MINIVAULT_HISTORY keeps none. */
+#define _GNU_SOURCE /* ppoll */
 #include "tool.h"
 
 #include <errno.h>
@@ -14,6 +15,8 @@
 #ifdef HAVE_LIBEDIT
 #include <histedit.h>
 #include <locale.h>
+#include <poll.h>
+#include <signal.h>
 #include <wchar.h>
 #endif
 
@@ -233,6 +236,24 @@ struct reader {
 enum got { GOT_LINE, GOT_END, GOT_INTERRUPT };
 
 #ifdef HAVE_LIBEDIT
+/* One byte, or -1 when Ctrl-C was typed. The signal waits until there is somebody to be woken: one
+ * between the question and the read would be missed. */
+static ssize_t byte_or_interrupt(char *byte)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    sigset_t held, before;
+    int ready;
+
+    sigemptyset(&held);
+    sigaddset(&held, SIGINT);
+    sigprocmask(SIG_BLOCK, &held, &before);
+    do
+        ready = tool_interrupted() ? -1 : ppoll(&in, 1, NULL, &before);
+    while (ready < 0 && errno == EINTR && !tool_interrupted());
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return ready < 0 || tool_interrupted() ? -1 : read(STDIN_FILENO, byte, 1);
+}
+
 /* One character. Unlike that of libedit it comes back when Ctrl-C was typed. */
 static int editor_char(EditLine *editor, wchar_t *c)
 {
@@ -241,7 +262,7 @@ static int editor_char(EditLine *editor, wchar_t *c)
     (void)editor;
     for (;;) {
         char byte;
-        ssize_t got = read(STDIN_FILENO, &byte, 1);
+        ssize_t got = byte_or_interrupt(&byte);
         size_t used;
 
         if (got < 0 && errno == EINTR && !tool_interrupted())
@@ -426,8 +447,12 @@ static int shell_loop(struct tool *tool, struct reader *reader)
     int first = TOOL_OK;
 
     while (!quit) {
-        enum got got = reader_line(reader, &line);
+        enum got got;
         int code;
+
+        tool_wait_for_input(true);
+        got = reader_line(reader, &line);
+        tool_wait_for_input(false);
 
         if (got == GOT_END)
             break;

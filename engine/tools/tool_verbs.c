@@ -53,11 +53,13 @@ static int read_all(struct tool *tool, struct text *to)
     size_t got;
 
     text_add(to, "", 0);
+    tool_wait_for_input(true);
     while ((got = fread(chunk, 1, sizeof chunk, stdin)) > 0) {
         text_add(to, chunk, got);
         if (to->len > VAULT_VALUE_MAX)
             return tool_complain(tool, TOOL_USAGE, "the value on standard input is too long");
     }
+    tool_wait_for_input(false);
     if (ferror(stdin))
         return tool_complain(tool, TOOL_FAILED, "standard input: %s", strerror(errno));
     return TOOL_OK;
