@@ -9,7 +9,10 @@
  * B1  Contents come from a disk even after their checksum passed (an explorer may vouch for it, a
  *     fuzzer may forge it): each length is checked against the end of the entries before use.
  * B2  The cursor's position is (at, next, restart); a seek or a direction change sets all three, so
- *     none is left over from before (K50). */
+ *     none is left over from before (K50).
+ * B3  A step back needs the key before the one shown. Of that, the bytes that both share are there;
+ *     if it shares no more with its own predecessor, the rest is in the entry. Else, and where the
+ *     way here is not known (path), it is rebuilt from the restart point. */
 #include "block.h"
 
 enum vault_status block_add(struct env *env, struct block_builder *b, struct bytes key,
@@ -95,17 +98,32 @@ static uint32_t restart_offset(const struct block_cursor *b, uint32_t index)
     return load_u32(b->data + b->entries_len + 4 * (size_t)index);
 }
 
+/* The three lengths of an entry; mostly a byte each. */
+static void take_lengths(struct taker *t, uint64_t out[3])
+{
+    if (taker_left(t) >= 3 && (t->p[0] | t->p[1] | t->p[2]) < 128) {
+        for (int i = 0; i < 3; i++)
+            out[i] = *t->p++;
+        return;
+    }
+    for (int i = 0; i < 3; i++)
+        out[i] = take_varint(t);
+}
+
 /* Shows the entry at `at`; b->key holds the key before it. false: damage or no memory. */
 static bool decode(struct block_cursor *b, uint32_t at)
 {
     struct taker t = taker_of(bytes_of(b->data + at, b->entries_len - at)); /* B1 */
-    uint64_t shared = take_varint(&t);
-    uint64_t own = take_varint(&t);
-    uint64_t value_len = take_varint(&t);
-    uint64_t tag = take_varint(&t);
-    struct bytes suffix = take_bytes(&t, own);
-    struct bytes value = take_bytes(&t, value_len);
+    uint64_t lengths[3], shared, own, value_len, tag;
+    struct bytes suffix, value;
 
+    take_lengths(&t, lengths);
+    shared = lengths[0];
+    own = lengths[1];
+    value_len = lengths[2];
+    tag = take_varint(&t);
+    suffix = take_bytes(&t, own);
+    value = take_bytes(&t, value_len);
     if (t.bad || shared > b->c.key.len || shared + own > VAULT_KEY_MAX)
         return damaged(b);
     if (shared == 0) {
@@ -146,6 +164,7 @@ static bool jump(struct block_cursor *b, uint32_t restart)
     if (at >= b->entries_len)
         return damaged(b);
     b->restart = restart;
+    b->steps = 0;
     b->c.key = bytes_of(NULL, 0);
     return decode(b, at);
 }
@@ -176,11 +195,34 @@ static void block_next(struct cursor *c)
 /* Walks from the restart point to the last entry that begins before `limit`. */
 static void walk_to(struct block_cursor *b, uint32_t restart, uint32_t limit)
 {
+    uint32_t steps = 0;
+
     if (!jump(b, restart))
         return;
-    while (b->next < limit && b->next < b->entries_len)
+    b->path[steps++] = b->at;
+    while (b->next < limit && b->next < b->entries_len) {
         if (!decode(b, b->next))
             return;
+        if (steps < BLOCK_PATH)
+            b->path[steps] = b->at;
+        steps++;
+    }
+    b->steps = steps <= BLOCK_PATH ? steps : 0;
+}
+
+/* B3. Answers false, and nothing has changed, when it takes a walk. */
+static bool step_back(struct block_cursor *b)
+{
+    struct taker here, before;
+
+    if (b->steps < 2 || b->path[b->steps - 1] != b->at)
+        return false;
+    here = taker_of(bytes_of(b->data + b->at, b->entries_len - b->at));
+    before = taker_of(bytes_of(b->data + b->path[b->steps - 2], b->at - b->path[b->steps - 2]));
+    if (take_varint(&before) > take_varint(&here))
+        return false;
+    decode(b, b->path[--b->steps - 1]);
+    return true;
 }
 
 static void block_last(struct cursor *c)
@@ -203,6 +245,8 @@ static void block_prev(struct cursor *c)
         c->valid = false;
         return;
     }
+    if (step_back(b))
+        return;
     while (restart > 0 && restart_offset(b, restart) >= limit)
         restart--;
     if (restart_offset(b, restart) >= limit) {
@@ -261,6 +305,7 @@ void block_cursor_open(struct block_cursor *b, const char *name, uint64_t offset
     b->data = contents.data;
     b->entries_len = 0;
     b->restarts = 0;
+    b->steps = 0;
     b->c.valid = false;
     b->c.status = VAULT_OK;
     if (contents.len >= 4)

@@ -25,6 +25,8 @@ void block_clear(struct block_builder *b); /* ready for the next block; memory i
 void block_release(struct env *env, struct block_builder *b);
 size_t block_size(const struct block_builder *b);
 
+#define BLOCK_PATH 16 /* as many entries as lie between two restart points, mostly */
+
 /* Walks the contents of a block. Damage ends it with VAULT_CORRUPT, naming `name` and `offset`. The
  * struct is the caller's; `contents` and `name` are borrowed until block_cursor_release. */
 struct block_cursor {
@@ -34,8 +36,9 @@ struct block_cursor {
     uint64_t offset;
     const uint8_t *data;
     uint32_t entries_len, restarts;
-    uint32_t at, next; /* offsets of the entry shown and of the one after it */
-    uint32_t restart;  /* index of the restart point at or before `at` */
+    uint32_t at, next;                /* offsets of the entry shown and of the one after it */
+    uint32_t restart;                 /* index of the restart point at or before `at` */
+    uint32_t path[BLOCK_PATH], steps; /* the entries of the newest walk, from its restart point */
     struct buffer key;
 };
 

@@ -14,8 +14,7 @@
 
 #include "base/check.h"
 
-#define ITEMS_MAX  4096u
-#define TABLE_SIZE 65536u
+#define ITEMS_MAX 4096u
 
 struct memo {
     struct memo *next;
@@ -26,7 +25,8 @@ struct memo {
 struct counter {
     uint32_t n, words;
     uint64_t *ancestors, *descendants; /* per item, itself left out */
-    struct memo *table[TABLE_SIZE];
+    struct memo **table;
+    uint32_t table_size;
     size_t memos, limit;
 };
 
@@ -53,7 +53,7 @@ static void counter_clear(struct counter *counter)
 {
     if (counter->memos == 0)
         return;
-    for (uint32_t i = 0; i < TABLE_SIZE; i++)
+    for (uint32_t i = 0; i < counter->table_size; i++)
         while (counter->table[i]) {
             struct memo *memo = counter->table[i];
 
@@ -69,6 +69,7 @@ void counter_free(struct counter *counter)
     if (counter == NULL)
         return;
     counter_clear(counter);
+    free(counter->table);
     free(counter->ancestors);
     free(counter->descendants);
     free(counter);
@@ -83,9 +84,11 @@ static struct counter *counter_new(const struct pc_image *image)
     must(counter != NULL);
     counter->n = n;
     counter->words = words;
+    counter->table_size = n <= 48 ? 512 : 65536;
+    counter->table = calloc(counter->table_size, sizeof(struct memo *));
     counter->ancestors = calloc((size_t)n * words + 1, sizeof(uint64_t));
     counter->descendants = calloc((size_t)n * words + 1, sizeof(uint64_t));
-    must(counter->ancestors != NULL && counter->descendants != NULL);
+    must(counter->table != NULL && counter->ancestors != NULL && counter->descendants != NULL);
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t e = image->before_at[i]; e < image->before_at[i + 1]; e++) {
             uint32_t b = image->before[e];
@@ -145,7 +148,7 @@ static bool count_set(struct counter *counter, const uint64_t *set, mpz_t out);
 static struct memo **memo_slot(struct counter *counter, const uint64_t *set)
 {
     size_t bytes = counter->words * sizeof *set;
-    struct memo **slot = &counter->table[XXH3_64bits(set, bytes) % TABLE_SIZE];
+    struct memo **slot = &counter->table[XXH3_64bits(set, bytes) % counter->table_size];
 
     while (*slot && memcmp((*slot)->set, set, bytes) != 0)
         slot = &(*slot)->next;

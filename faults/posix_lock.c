@@ -21,7 +21,7 @@ static size_t range_high; /* above all in use */
 
 void lock_forget_all(void)
 {
-    memset(ranges, 0, sizeof ranges);
+    memset(ranges, 0, range_high * sizeof *ranges);
     range_high = 0;
 }
 

@@ -23,7 +23,7 @@ static void unverified(struct verdict *verdict, const char *what)
 
 struct sight point_sight(const struct point *point)
 {
-    const struct judge *judge = &point->explorer->judge;
+    struct judge *judge = &point->explorer->judge;
 
     return (struct sight){seen_hash(&judge->seen), pc_disk_looks(judge->disk),
                           pc_disk_hash(judge->disk), point->question.life};

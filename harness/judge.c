@@ -502,6 +502,7 @@ void judge_image(struct judge *judge, struct pc_image *image, const struct quest
 
     *verdict = (struct verdict){0};
     judge->now = judge->seen.now = question->now;
+    seen_clear(&judge->seen);
     boot(judge, image);
     if (question->by_use)
         pc_disk_decide_by_use(judge->disk);

@@ -66,6 +66,7 @@ static void *grown(void *array, uint32_t *room, uint32_t need, size_t size)
 void seen_clear(struct seen *seen)
 {
     seen->count = seen->text_len = 0;
+    seen->hashed = false;
 }
 
 void seen_release(struct seen *seen)
@@ -77,6 +78,7 @@ void seen_release(struct seen *seen)
 
 void seen_add(struct seen *seen, struct bytes key, struct bytes value)
 {
+    seen->hashed = false;
     if (seen->count == seen->room) {
         seen->room = seen->room ? seen->room * 2 : 64;
         seen->entries = realloc(seen->entries, seen->room * sizeof *seen->entries);
@@ -130,15 +132,19 @@ bool seen_equal(const struct seen *a, const struct seen *b)
     return true;
 }
 
-uint64_t seen_hash(const struct seen *seen)
+uint64_t seen_hash(struct seen *seen)
 {
     uint64_t h = seen->count;
 
+    if (seen->hashed)
+        return seen->hash;
     for (size_t i = 0; i < seen->count; i++) {
         const struct seen_entry *entry = &seen->entries[i];
 
         h = XXH3_64bits_withSeed(entry->key.data, entry->key.len, h ^ entry->hash) + entry->len;
     }
+    seen->hashed = true;
+    seen->hash = h;
     return h;
 }
 

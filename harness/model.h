@@ -115,6 +115,8 @@ struct seen {
     uint64_t now;  /* the clock when it was read */
     uint8_t *text; /* the keys' bytes */
     size_t text_len, text_room;
+    uint64_t hash; /* once asked for */
+    bool hashed;
 };
 
 void seen_clear(struct seen *seen);
@@ -122,7 +124,7 @@ void seen_release(struct seen *seen);
 void seen_add(struct seen *seen, struct bytes key, struct bytes value);
 const struct seen_entry *seen_find(const struct seen *seen, struct bytes key);
 bool seen_equal(const struct seen *a, const struct seen *b);
-uint64_t seen_hash(const struct seen *seen);
+uint64_t seen_hash(struct seen *seen);
 
 struct model {
     struct unit *units; /* [0] is unused */

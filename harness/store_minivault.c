@@ -87,16 +87,21 @@ static bool tune(struct vault_options *options, const char *name, unsigned long 
 
 static bool tune_all(struct vault_options *options, const char *text)
 {
-    char name[32];
-    unsigned long value;
-    int used;
+    for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
+        size_t len = strcspn(text, "= ");
+        char name[32], *end;
+        unsigned long value;
 
-    while (sscanf(text, " %31[^= ]=%lu%n", name, &value, &used) == 2) {
+        if (len >= sizeof name || text[len] != '=' || text[len + 1] < '0' || text[len + 1] > '9')
+            return false;
+        memcpy(name, text, len);
+        name[len] = '\0';
+        value = strtoul(text + len + 1, &end, 10);
         if (!tune(options, name, value))
             return false;
-        text += used;
+        text = end;
     }
-    return text[strspn(text, " ")] == '\0';
+    return true;
 }
 
 static enum pc_store_status store_open(const struct pc_store_env *env, void **db,
@@ -244,7 +249,7 @@ static bool store_iter_move(void *cursor, enum pc_move move, struct bytes key,
                             struct pc_store_error *error)
 {
     struct vault_iter *iter = cursor;
-    struct vault_error detail = {.what = "while moving an iterator"};
+    enum vault_status st;
     size_t len;
     const void *data;
 
@@ -268,7 +273,14 @@ static bool store_iter_move(void *cursor, enum pc_move move, struct bytes key,
         vault_iter_seek_for_prev(iter, key.data, key.len);
         break;
     }
-    answer(vault_iter_status(iter), &detail, error);
+    st = vault_iter_status(iter);
+    error->status = PC_STORE_OK;
+    error->text[0] = '\0';
+    if (st) {
+        struct vault_error detail = {.what = "while moving an iterator"};
+
+        answer(st, &detail, error);
+    }
     if (!vault_iter_valid(iter))
         return false;
     data = vault_iter_key(iter, &len);
