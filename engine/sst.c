@@ -277,6 +277,8 @@ enum vault_status sst_open(struct env *env, struct cache *cache, uint64_t number
         st = check_block(t, t->tail, (size_t)filter_len, filter);
     if (!st)
         st = check_block(t, t->tail + (index - filter), (size_t)index_len, index);
+    if (st)
+        goto done;
     t->filter = bytes_of(t->tail, (size_t)filter_len);
     t->index = bytes_of(t->tail + (index - filter), (size_t)index_len);
 done:

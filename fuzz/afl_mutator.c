@@ -9,8 +9,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-extern size_t LLVMFuzzerCustomCrossOver(const uint8_t *, size_t, const uint8_t *, size_t, uint8_t *,
-                                        size_t, unsigned) __attribute__((weak));
+#pragma weak LLVMFuzzerCustomCrossOver
 
 EXPORT void *afl_custom_init(void *afl, unsigned seed);
 EXPORT void afl_custom_deinit(void *state);

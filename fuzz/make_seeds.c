@@ -15,6 +15,7 @@
 #include "database.h"
 #include "pack.h"
 #include "sst.h"
+#include "trace_bytes.h"
 #include "wal.h"
 
 static const char *folder;
@@ -148,6 +149,7 @@ static void store_seeds(void)
     struct vault *v = NULL;
 
     save_pack("manifest", "empty", &files, 0);
+    save("current", "empty", stage_find(&files, FORMAT_CURRENT, 0)->data);
     stage_set();
     v = open_store();
     fill(v, 0, 12);
@@ -283,6 +285,7 @@ static void table_seed(const char *name, unsigned count, unsigned bits)
     struct stage_files files;
     struct sst_builder b;
     struct env env;
+    const uint8_t *foot = NULL;
     char key[16];
     uint64_t size = 0;
 
@@ -302,6 +305,13 @@ static void table_seed(const char *name, unsigned count, unsigned bits)
     stage_capture(&files);
     stage_clear();
     save("table", name, files.at[0].data);
+    foot = files.at[0].data.data + files.at[0].data.len - FORMAT_FOOTER;
+    if (count > 8) { /* the places in it are those of another table; the mutator mends them */
+        uint64_t tail = load_u64(foot + 24);
+
+        save("index", name,
+             bytes_of(files.at[0].data.data + tail, files.at[0].data.len - (size_t)tail));
+    }
     stage_release(&files);
 }
 
@@ -326,6 +336,31 @@ static void block_seed(const char *name, unsigned count, unsigned interval)
     env_release(&env);
 }
 
+/* Traces as bytes: each writes, and ends in another way. */
+static void trace_seeds(void)
+{
+    static const uint8_t ends[][3] = {{CODE_FLUSH, CODE_PUT, CODE_REOPEN},
+                                      {CODE_BATCH, CODE_COMPACT, CODE_DELETE},
+                                      {CODE_FAULT, CODE_PUT, CODE_FLUSH},
+                                      {CODE_CRASH, CODE_PUT, CODE_CRASH}};
+    static const char *const names[] = {"flush", "compact", "fault", "crashes"};
+
+    for (unsigned i = 0; i < 4; i++) {
+        uint8_t bytes[TRACE_HEADER + 9 * TRACE_RECORD] = {0};
+
+        bytes[2] = (uint8_t)(1 + i * 2); /* model */
+        for (unsigned r = 0; r < 9; r++) {
+            uint8_t *p = bytes + TRACE_HEADER + r * TRACE_RECORD;
+
+            p[0] = r < 6 ? (r % 3 == 2 ? CODE_DELETE : CODE_PUT) : ends[i][r - 6];
+            p[1] = (uint8_t)(r % 4);
+            p[3] = 40;
+            p[4] = r % 2 ? TRACE_SYNC : 0;
+        }
+        save("trace", names[i], bytes_of(bytes, sizeof bytes));
+    }
+}
+
 static void text_seeds(void)
 {
     static const char all[] =
@@ -342,6 +377,9 @@ static void text_seeds(void)
     static const char run[] = "run\0--seed=7\0-n\0003\0--model\0posix,prefix\0--sector=4k\0-q";
     static const char help[] = "replay\0found.crash\0--help";
     static const char wrong[] = "run\0--sed=7";
+    static const char filter[] =
+        "\x0a\1hash\1\2\3\4"
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\6";
     static const char ops[] = "\4\1\1a\3xyz\0\1b\1\0\0\3\1c\12\1\2\0\0\0\0\0\0hi";
 
     save("script", "every_step", bytes_of(all, sizeof all - 1));
@@ -353,6 +391,9 @@ static void text_seeds(void)
     save("options", "wrong", bytes_of(wrong, sizeof wrong - 1));
     save("batch", "four", bytes_of(ops, sizeof ops - 1));
     save("batch", "none", bytes_of("\0", 1));
+    save("crc", "text", bytes_str("\x83The quick brown fox jumps over it"));
+    save("filter", "keys", bytes_of("\x09\0\1a\3key\0", 8));
+    save("filter", "bytes", bytes_of(filter, sizeof filter - 1));
 }
 
 int main(int argc, char **argv)
@@ -372,5 +413,6 @@ int main(int argc, char **argv)
     block_seed("small", 3, 16);
     block_seed("restarts", 20, 3);
     text_seeds();
+    trace_seeds();
     return 0;
 }

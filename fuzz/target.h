@@ -19,6 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Optional: changes an input in place, `size_max` bytes at most; answers its new size. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max, unsigned seed);
 
+/* Optional: makes an input of two, `size_max` bytes at most, in `out`; answers its size. */
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
+                                 uint8_t *out, size_t size_max, unsigned seed);
+
 /* The mutator for bytes of no known form: libFuzzer's own, or the one of standalone_main.c. */
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t size_max);
 

@@ -89,5 +89,7 @@ enum rule judge_rule_of(enum pc_store_status status);
 /* Called when a store makes more steps than it may: ends the process with this status. */
 #define HANG_EXIT 41
 void judge_hang(void *ctx);
+/* Set by a program in which a hang has to leave something behind: called before. */
+extern void (*judge_hanging)(void);
 
 #endif

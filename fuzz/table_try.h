@@ -1,0 +1,20 @@
+/* table_try.h: everything that must hold of the bytes of one table.
+ *
+ * T1  It opens exactly when footer, index and filter are in place and their checksums right.
+ * T2  If it is whole (plain.h), both scans, every point read and every seek show its entries, and a
+ *     table built of them has the same entries again.
+ * T3  If a block that the index names is damaged, no scan ends as if all had been well.
+ * T4  Otherwise (a checksum was forged) reading comes to an end.
+ *
+ * Thread safety: none. */
+#ifndef FUZZ_TABLE_TRY_H
+#define FUZZ_TABLE_TRY_H
+
+#include "plain.h"
+
+#define TABLE_TRY_NUMBER 3u
+
+/* `file`: 000003.sst. Aborts where a property does not hold. */
+void table_try(struct bytes file);
+
+#endif
