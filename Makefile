@@ -15,7 +15,7 @@ help:
 	@echo "make test        sanitizer build and every test that is not slow"
 	@echo "make crashtest   the main job: fixed seeds, counted budget, canary"
 	@echo "make conformance the simulated disk against the file of persistence models"
-	@echo "make valgrind    a small crash test and the log scenarios under valgrind"
+	@echo "make valgrind    unit tests, scenarios and a slice of the crash test under memcheck"
 	@echo "make mutants     plant known mistakes in the engine; each has to be found"
 	@echo "make bench       minivault beside LevelDB, RocksDB, LMDB and SQLite; N=1000000 RUNS=3 ENGINES= WORKLOADS="
 	@echo "make report      a page of all results below powercut-out and build/release: build/report.html"
@@ -23,6 +23,8 @@ help:
 	@echo "make doctor      what is missing on this machine, and the command that mends it"
 	@echo "make fuzz        TARGET=log TIME=60s: libFuzzer on one reader (ENGINE=afl: AFL++);"
 	@echo "                 fuzz-smoke: all of them, one minute; fuzz-cmin thins a corpus"
+	@echo "make fuzz-cov    lines and branches that the fuzz targets reach; fuzz-planted: what they find"
+	@echo "make sanitize    address, undefined, thread and memory sanitizers over what each can watch"
 	@echo "make tidy        the rules of the house (.ci/tidy); make format rewrites the layout"
 	@echo "make install     PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"
 	@echo "make clean       remove build/"
@@ -50,10 +52,9 @@ crashtest: build-release
 conformance: build-release
 	$(BIN)/powercut conformance crashtests/conformance/persistence-models.json
 
-valgrind: build-release
+valgrind: bootstrap
 	@.ci/bootstrap valgrind
-	valgrind -q --error-exitcode=9 --leak-check=full $(BIN)/powercut run --profile quick --traces 2 --quiet
-	valgrind -q --error-exitcode=9 --leak-check=full $(BIN)/powercut script crashtests/wal/*.crash
+	@fuzz/lanes valgrind
 
 # Results of this tree; with none, a short run and the durability matrix make some.
 report: build-release
@@ -81,8 +82,8 @@ bench: build-release
 demo doctor: build-release
 	$(BIN)/powercut $@
 
-export ENGINE
-.PHONY: fuzz fuzz-smoke fuzz-cmin
+export ENGINE SLICE
+.PHONY: fuzz fuzz-smoke fuzz-cmin fuzz-cov fuzz-planted sanitize
 # Installs nothing: fuzz/run says what is missing.
 fuzz:
 	@fuzz/run $(or $(TARGET),log) $(or $(TIME),60s)
@@ -92,6 +93,15 @@ fuzz-smoke:
 
 fuzz-cmin:
 	@fuzz/run --cmin $(or $(TARGET),log)
+
+fuzz-cov:
+	@fuzz/coverage --html
+
+fuzz-planted:
+	@fuzz/planted/run
+
+sanitize: bootstrap
+	@fuzz/lanes sanitize
 
 tidy:
 	.ci/tidy
