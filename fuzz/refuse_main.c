@@ -1,6 +1,6 @@
 /* refuse_main.c: plays scenarios again and again, and refuses the store one request for memory in
- * each: the first, the second, and so on, until there is none left to refuse. No explorer: this asks
- * about the way back out of every function, not about what a power cut leaves.
+ * each: the first, the second, and so on, until there is none left to refuse. No explorer: this
+ * asks about the way back out of every function, not about what a power cut leaves.
  *
  *   refuse_memory FILE.crash...
  *
