@@ -122,7 +122,8 @@ static bool typed(const struct trace *trace, const struct outcome *outcome)
     bool lasts = false;
 
     for (uint32_t i = 0; i < trace->fault_count; i++)
-        lasts |= pc_fault_lasts(&trace->faults[i]) || trace->faults[i].kind == PC_FAULT_LOSTSYNC;
+        lasts |= pc_fault_lasts(&trace->faults[i]) || trace->faults[i].kind == PC_FAULT_LOSTSYNC ||
+                 trace->faults[i].kind == PC_FAULT_METADATA;
     if (outcome->rule == RULE_OPEN && lasts)
         return true; /* opened later than planned, on a disk that fails by then, or lied before */
     return outcome->rule == RULE_READ && strstr(outcome->text, "NO_MEMORY") != NULL;

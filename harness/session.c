@@ -39,8 +39,22 @@ void session_init(struct session *session, struct trace *trace, const struct pc_
     mount_disk(session);
 }
 
+/* A session that stopped at a violation: nothing is asked any more of what its store answers. */
+static void abandon_db(struct session *session)
+{
+    struct pc_store_error error = {0};
+
+    if (session->db == NULL)
+        return;
+    for (int i = 0; i < TRACE_SLOTS; i++)
+        if (session->snapshots[i].used)
+            session->store->release(session->db, session->snapshots[i].handle);
+    session->store->close(session->db, &error);
+}
+
 void session_release(struct session *session)
 {
+    abandon_db(session);
     pc_close_all();
     pc_mount(MOUNT_POINT, NULL);
     pc_disk_free(session->disk);
