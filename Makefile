@@ -60,6 +60,8 @@ valgrind: bootstrap
 report: build-release
 	@if [ -z "$$(find powercut-out -name 'results*.jsonl' 2>/dev/null)" ]; then \
 		$(BIN)/powercut run --profile quick --quiet; fi
+	@if [ -z "$$(find powercut-out -name 'results-matrix*.jsonl' 2>/dev/null)" ]; then \
+		$(BIN)/powercut matrix --quiet >/dev/null || true; fi
 	@python3 -B reports/report.py --html build/report.html powercut-out \
 		$(wildcard build/release/mutants.json build/bench*.json build/release/bench*.json)
 

@@ -81,7 +81,7 @@ static void flags(struct json *json, uint32_t set)
     json_array_end(json);
 }
 
-static void calls(struct json *json, const struct pc_disk *disk)
+void lanes_calls(struct json *json, const struct pc_disk *disk)
 {
     size_t count = pc_disk_call_count(disk), first = count > CALLS_MOST ? count - CALLS_MOST : 0;
 
@@ -193,7 +193,7 @@ static void strip_point(void *ctx, const struct survey_point *point)
     json_object_end(json);
 }
 
-static void strip(struct json *json, struct session *session, const struct finding *finding)
+void lanes_strip(struct json *json, const char *name, struct session *session, enum trouble trouble)
 {
     struct survey survey = {.store = session->store,
                             .tuning = session->trace->tuning,
@@ -201,11 +201,11 @@ static void strip(struct json *json, struct session *session, const struct findi
                             .leaves = SURVEY_LEAVES,
                             .samples = 24,
                             .points_max = SURVEY_MOST,
-                            .trouble = finding->trouble,
+                            .trouble = trouble,
                             .ctx = json,
                             .point = strip_point};
 
-    json_key(json, "strip");
+    json_key(json, name);
     json_array_begin(json);
     survey_epoch(&survey, session);
     json_array_end(json);
@@ -241,10 +241,10 @@ char *lanes_text(const struct trace *trace, const struct finding *finding,
         play_end(&play);
         json_key_u64(&json, "epoch", play.session.epoch);
         json_key_u64(&json, "failed_op", finding->op);
-        calls(&json, play.session.disk);
+        lanes_calls(&json, play.session.disk);
         crash(&json, &play.session, finding);
         if (play.session.verdict.rule == RULE_NONE)
-            strip(&json, &play.session, finding);
+            lanes_strip(&json, "strip", &play.session, finding->trouble);
     }
     play_release(&play);
     json_object_end(&json);

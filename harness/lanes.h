@@ -5,12 +5,21 @@
 #define HARNESS_LANES_H
 
 #include "finding.h"
+#include "session.h"
 #include "powercut/store.h"
 
 /* One JSON object as text; the caller frees it. Plays the trace again, and surveys it when
  * `survey` (not for a store that died: it would die again). */
 char *lanes_text(const struct trace *trace, const struct finding *finding,
                  const struct pc_store *store, bool survey);
+
+struct json;
+
+/* The calls of a disk, as members "calls" and "calls_left_out" of the open object. */
+void lanes_calls(struct json *json, const struct pc_disk *disk);
+/* A survey of all crash points of a finished epoch, as the member `name` of the open object. */
+void lanes_strip(struct json *json, const char *name, struct session *session,
+                 enum trouble trouble);
 
 /* The files of the image of the first crash, as a list: per entry its kind ('d' or 'f'), the length
  * of its path and of its data (16 digits each), path, data. The caller frees it. NULL: no image. */

@@ -14,6 +14,7 @@
 #include "exec.h"
 #include "jobs.h"
 #include "marks.h"
+#include "matrix.h"
 #include "options.h"
 #include "reference.h"
 #include "results.h"
@@ -144,11 +145,24 @@ static int reference_command(const struct options *opts, struct campaign *campai
     return reference_run(campaign);
 }
 
+/* A matrix visits many more traces than a run, each for fewer states. */
+static struct budget budget_of(const struct options *opts, bool matrix)
+{
+    return (struct budget){.leaves = (uint32_t)given_or(opts, "leaves", matrix ? 48 : 96),
+                           .samples = (uint32_t)given_or(opts, "samples", matrix ? 12 : 24),
+                           .nested = (uint32_t)given_or(opts, "nested", 64),
+                           .witness = (uint32_t)given_or(opts, "witness", 20),
+                           .by_reads = options_flag(opts, "by-reads"),
+                           .trouble = 24,
+                           .life = 4,
+                           .recoveries = 6000};
+}
+
 static int run_command(const struct options *opts)
 {
     const char *profile = options_text(opts, "profile"), *bad = NULL;
     bool crashtest = profile && strcmp(profile, "crashtest") == 0;
-    bool audit = strcmp(opts->command, "audit") == 0;
+    bool audit = strcmp(opts->command, "audit") == 0, matrix = strcmp(opts->command, "matrix") == 0;
     bool quick = profile && strcmp(profile, "quick") == 0;
     struct campaign campaign = {.jobs = (unsigned)options_u64(opts, "jobs"),
                                 .out = options_text(opts, "out"),
@@ -171,8 +185,8 @@ static int run_command(const struct options *opts)
         return usage_error("no such model (powercut list models)", bad);
     if (!take_faults(opts, &campaign, &bad))
         return usage_error("no such fault (powercut list faults)", bad);
-    campaign.seed = given_or(opts, "seed", profile || audit ? 1 : fresh_seed());
-    campaign.seeds = given_or(opts, "traces", crashtest ? 216 : (quick ? 8 : 100));
+    campaign.seed = given_or(opts, "seed", profile || audit || matrix ? 1 : fresh_seed());
+    campaign.seeds = given_or(opts, "traces", crashtest ? 216 : (quick ? 8 : (matrix ? 2 : 100)));
     campaign.exhaustive_ops = (uint32_t)given_or(opts, "exhaustive-ops", 0);
     campaign.systematic = options_flag(opts, "every-fault");
     if (campaign.exhaustive_ops > 8)
@@ -180,21 +194,15 @@ static int run_command(const struct options *opts)
     for (uint32_t i = 0; i < campaign.exhaustive_ops; i++)
         campaign.seeds = i == 0 ? CAMPAIGN_ALPHABET : campaign.seeds * CAMPAIGN_ALPHABET;
     campaign.forever = campaign.time_seconds && !options_given(opts, "traces") && !profile;
-    campaign.ops = (uint32_t)given_or(opts, "ops", 40);
-    campaign.unit = options_given(opts, "sector") ? (uint32_t)options_u64(opts, "sector") : 0;
+    campaign.ops = (uint32_t)given_or(opts, "ops", matrix ? 30 : 40);
+    campaign.unit =
+        options_given(opts, "sector") ? (uint32_t)options_u64(opts, "sector") : (matrix ? 512 : 0);
     campaign.max_findings = given_or(opts, "max-findings", profile ? 10 : 1);
     campaign.least_recoveries = crashtest ? 100000 : 0;
     if (options_flag(opts, "reference"))
         return reference_command(opts, &campaign);
-    campaign.budget = (struct budget){.leaves = (uint32_t)given_or(opts, "leaves", 96),
-                                      .samples = (uint32_t)given_or(opts, "samples", 24),
-                                      .nested = (uint32_t)given_or(opts, "nested", 64),
-                                      .witness = (uint32_t)given_or(opts, "witness", 20),
-                                      .by_reads = options_flag(opts, "by-reads"),
-                                      .trouble = 24,
-                                      .life = 4,
-                                      .recoveries = 6000};
-    if (!audit && !order_from_name(options_text(opts, "order"), &campaign.budget.order))
+    campaign.budget = budget_of(opts, matrix);
+    if (!audit && !matrix && !order_from_name(options_text(opts, "order"), &campaign.budget.order))
         return usage_error("no such order", options_text(opts, "order"));
     command = repeat_command(opts, &campaign, profile);
     campaign.command = command;
@@ -202,9 +210,13 @@ static int run_command(const struct options *opts)
         fprintf(stderr, "seed=%llu version=%s store=%s traces=%llu models=%u\n",
                 (unsigned long long)campaign.seed, POWERCUT_VERSION, campaign.store->name,
                 (unsigned long long)campaign.seeds, (unsigned)campaign.model_count);
-    campaign.results = audit ? NULL : results_open(&campaign);
+    campaign.results =
+        audit ? NULL : results_open(&campaign, matrix ? "results-matrix.jsonl" : "results.jsonl");
     results_header(&campaign, opts, POWERCUT_VERSION);
-    code = audit ? audit_run(&campaign) : campaign_run(&campaign);
+    if (matrix)
+        code = matrix_run(&campaign);
+    else
+        code = audit ? audit_run(&campaign) : campaign_run(&campaign);
     if (campaign.results && fclose(campaign.results) != 0)
         fprintf(stderr, "the results cannot be written\n");
     free(command);
@@ -571,10 +583,9 @@ static const struct {
     const char *name;
     int (*run)(const struct options *opts);
 } commands[] = {
-    {"run", run_command},        {"audit", run_command},
-    {"script", script_command},  {"replay", finding_command},
-    {"shrink", finding_command}, {"explain", finding_command},
-    {"exec", exec_command},      {"conformance", conformance_command},
+    {"run", run_command},        {"audit", run_command},      {"script", script_command},
+    {"replay", finding_command}, {"shrink", finding_command}, {"explain", finding_command},
+    {"matrix", run_command},     {"exec", exec_command},      {"conformance", conformance_command},
     {"list", list_command},      {"demo", demo_command},
 };
 

@@ -158,7 +158,7 @@ static void point_latest(const struct campaign *campaign)
         unlink(made);
 }
 
-FILE *results_open(const struct campaign *campaign)
+FILE *results_open(const struct campaign *campaign, const char *name)
 {
     char path[4200];
     FILE *out = NULL;
@@ -166,7 +166,8 @@ FILE *results_open(const struct campaign *campaign)
     snprintf(path, sizeof path, "%.4000s/seed-%llu", campaign->out,
              (unsigned long long)campaign->seed);
     if (make_dirs(path)) {
-        strncat(path, "/results.jsonl", sizeof path - strlen(path) - 1);
+        snprintf(path, sizeof path, "%.4000s/seed-%llu/%s", campaign->out,
+                 (unsigned long long)campaign->seed, name);
         out = fopen(path, "wb");
         point_latest(campaign);
     }
@@ -185,6 +186,26 @@ void results_line(const struct campaign *campaign, struct json *json)
         json_clear(json);
     else if (!json_line(json, stdout))
         fprintf(stderr, "standard output cannot be written\n");
+}
+
+void results_raw(const struct campaign *campaign, struct bytes lines)
+{
+    if (campaign->results && fwrite(lines.data, 1, lines.len, campaign->results) != lines.len)
+        fprintf(stderr, "the results cannot be written: %s\n", strerror(errno));
+    if (campaign->json && fwrite(lines.data, 1, lines.len, stdout) != lines.len)
+        fprintf(stderr, "standard output cannot be written\n");
+}
+
+void results_file(const char *path, struct bytes data)
+{
+    const char *slash = strrchr(path, '/');
+    char dir[4200];
+
+    snprintf(dir, sizeof dir, "%.*s", (int)(slash - path), path);
+    if (!make_dirs(dir))
+        fprintf(stderr, "%s: cannot be made: %s\n", dir, strerror(errno));
+    else
+        write_file(dir, slash + 1, data);
 }
 
 static void write_env(const struct campaign *campaign, const struct result_finding *finding,

@@ -17,11 +17,15 @@ const char *results_build(void);
 /* A hash of every setting that can change what a run finds. */
 uint64_t results_config_hash(const struct campaign *campaign);
 
-/* Makes <out>/seed-<seed>/results.jsonl, and lets <out>/latest point there. NULL: cannot be made;
- * complains on stderr. */
-FILE *results_open(const struct campaign *campaign);
+/* Makes the file `name` in <out>/seed-<seed>, and lets <out>/latest point there. NULL: cannot be
+ * made; complains on stderr. */
+FILE *results_open(const struct campaign *campaign, const char *name);
 /* Writes a finished line to the results and, with --json, to standard output; empties `json`. */
 void results_line(const struct campaign *campaign, struct json *json);
+/* The same for lines that are finished, each with its end. */
+void results_raw(const struct campaign *campaign, struct bytes lines);
+/* Writes a file and makes the folders above it. Complains on stderr. */
+void results_file(const char *path, struct bytes data);
 /* The first line of a run: schema, build, store, seed, settings. */
 void results_header(const struct campaign *campaign, const struct options *opts,
                     const char *version);

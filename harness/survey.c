@@ -161,6 +161,8 @@ static void run(struct surveyor *surveyor, enum pc_fill fill)
     state.outcome =
         sort_state(surveyor, &verdict, refusals(&surveyor->judge) > before, &state.lost);
     state.verdict = &verdict;
+    state.scanned = surveyor->question.scan_claims;
+    state.trouble_at = surveyor->question.trouble_at;
     surveyor->point.count[state.outcome]++;
     if (survey->state)
         survey->state(survey->ctx, &state);

@@ -37,6 +37,8 @@ struct survey_state {
     uint64_t steps;  /* calls of the disk, reads included, to open and to read everything back; 0
                        * where the store had to go on living, too */
     uint64_t logged; /* bytes written to files *.log that were not removed before the crash */
+    bool scanned;    /* the log reader looked for claims for real */
+    uint32_t trouble_at;
     enum pc_fill fill;
     const struct verdict *verdict;
     const struct pc_image *image; /* as it was decided; during the callback only */

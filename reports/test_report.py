@@ -103,6 +103,10 @@ class Reading(unittest.TestCase):
         self.assertEqual(trace.verdict(from_lines([HEADER, PASSED]))[1], 0)
         self.assertEqual(trace.verdict(trace.Results())[1], 3)
 
+    def test_a_line_that_was_cut_off_is_inconclusive(self):
+        results = from_lines([HEADER, '{"type":"sum'])
+        self.assertEqual(trace.verdict(results)[1], 3)
+
     def test_several_runs_in_one_file(self):
         results = from_lines([HEADER, PASSED, HEADER, finding(), {**PASSED, "exit": 1}])
         self.assertEqual([len(r.findings) for r in results.runs], [0, 1])

@@ -114,13 +114,16 @@ def _add(record, run):
 
 def _read_lines(results, path, text):
     run = None
-    for number, line in enumerate(text.splitlines(), 1):
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("::"):
             continue
         where = f"{path}:{number}"
         try:
             record = json.loads(line)
         except ValueError as error:
+            if run and number == len(lines):
+                break  # it was stopped while it wrote: without a summary, so inconclusive
             raise Unreadable(f"{where}: no JSON: {error}") from None
         if not isinstance(record, dict) or "type" not in record:
             raise Unreadable(f"{where}: no result: a line needs a type")
