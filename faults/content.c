@@ -30,12 +30,14 @@ ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf
     len = (size_t)min_u64(len, inode->size - offset);
     call.length = len;
     fault = fault_ask(disk, &call);
-    if (fault && fault->kind == PC_FAULT_BITROT)
-        damage_add(disk, inode, offset, len, fault);
+    if (fault && (pc_fault_damages(fault->kind) || fault->kind == PC_FAULT_LATENT))
+        damage_read(disk, inode, offset, len, fault);
     else if (fault && fault->kind == PC_FAULT_SHORT)
         len /= 2;
     else if (fault)
         return fault_error(fault);
+    if (disk->damage_count && damage_unreadable(disk, inode, offset, len))
+        return -EIO;
     disk->looks = rng_mix(disk->looks ^ (uint64_t)ino << 40 ^ offset << 12 ^ len);
     if (disk->lazy)
         lazy_forget(disk, out, len);
@@ -56,7 +58,8 @@ ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf
         memset(out + done + have, 0, part - have);
         done += part;
     }
-    damage_show(disk, inode, offset, out, len);
+    if (disk->damage_count)
+        damage_show(disk, inode, offset, out, len);
     return (ssize_t)done;
 }
 
@@ -66,7 +69,7 @@ static int write_fails(struct pc_disk *disk, struct pc_call *call, const struct 
     bool was = disk->read_only;
 
     if (was || (fault && fault->kind != PC_FAULT_SHORT && fault->kind != PC_FAULT_LOSTSYNC &&
-                fault->kind != PC_FAULT_SILENT)) {
+                fault->kind != PC_FAULT_SILENT && !pc_fault_damages(fault->kind))) {
         call->done = 0;
         call->flags |= PC_CALL_FAILED;
         disk_call(disk, call);
@@ -108,8 +111,10 @@ ssize_t disk_write_as(struct pc_disk *disk, uint32_t ino, uint64_t offset, const
                            .length = len,
                            .done = len,
                            .flags = dsync ? PC_CALL_DSYNC : 0};
+    const struct block *before = NULL;
     struct pc_fault *fault;
-    uint32_t index;
+    uint32_t index, unit = (uint32_t)(offset / disk->config.unit);
+    bool damages;
     int err;
 
     if (inode->kind == DISK_DIRECTORY)
@@ -127,9 +132,14 @@ ssize_t disk_write_as(struct pc_disk *disk, uint32_t ino, uint64_t offset, const
             call.flags |= PC_CALL_FAILED;
         }
     }
+    damages = fault && pc_fault_damages(fault->kind) && call.done;
     index = disk_call(disk, &call);
+    if (damages)
+        before = disk_unit(disk, inode, unit)->content;
     if (call.done)
         crack_write(disk, inode, offset, buf, (size_t)call.done);
+    if (damages)
+        damage_write(disk, inode, unit, before, fault->kind);
     if (fault && fault->kind == PC_FAULT_SILENT)
         writeback_lost(disk, inode, offset, offset + call.done, index);
     else if (dsync && !err)

@@ -79,6 +79,9 @@ void disk_after_call(struct pc_disk *disk);
 void disk_hold(struct pc_disk *disk, uint32_t ino);
 void disk_drop(struct pc_disk *disk, uint32_t ino);
 
+/* Do the rules fail a call that only they know of (PC_CALL_OPEN and so on)? 0 or -errno. */
+int disk_ask(struct pc_disk *disk, enum pc_call_kind kind, uint32_t ino);
+
 /* Counts one step without a call (a read of metadata), for the hang limit. */
 void disk_step(struct pc_disk *disk);
 

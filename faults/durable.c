@@ -112,6 +112,14 @@ void disk_after_call(struct pc_disk *disk)
         force_inode(disk, inode, index, false);
 }
 
+/* Are the dirty pages gone? Not where the state is unknown. */
+static bool drops(const struct pc_fault *fault)
+{
+    if (fault && fault->kind == PC_FAULT_ERROR)
+        return fault->error == EIO || fault->error == ENOSPC || fault->error == EDQUOT;
+    return fault == NULL || fault->kind == PC_FAULT_EIO || fault->kind == PC_FAULT_STICKY;
+}
+
 /* The call fails, for a rule or for units that cannot be written. 0: it does not. */
 static int sync_fails(struct pc_disk *disk, struct inode *inode, struct pc_call *call,
                       uint32_t *seen)
@@ -134,7 +142,7 @@ static int sync_fails(struct pc_disk *disk, struct inode *inode, struct pc_call 
         return -EROFS;
     if (fault && fault->kind == PC_FAULT_METADATA)
         disk->read_only = true;
-    if (inode && (fault == NULL || fault->kind == PC_FAULT_EIO || fault->kind == PC_FAULT_STICKY)) {
+    if (inode && drops(fault)) {
         writeback_failed(disk, inode, from, to, index, fault);
         (void)writeback_tell(inode, seen);
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/rng.h"
 
 /* Can it happen to this call? A rule that cannot has not fired. */
 static bool takes_effect(const struct pc_fault *rule, const struct pc_call *call)
@@ -17,14 +18,16 @@ static bool takes_effect(const struct pc_fault *rule, const struct pc_call *call
     switch (rule->kind) {
     case PC_FAULT_SHORT:
         return (write || call->kind == PC_CALL_READ) && call->length > 1;
-    case PC_FAULT_BITROT:
-        return call->kind == PC_CALL_READ;
+    case PC_FAULT_ERROR: /* a rule for a class meets calls that cannot fail so */
+        return pc_errno_legal(call->kind, rule->error);
     case PC_FAULT_LOSTSYNC:
         return write ? (call->flags & PC_CALL_DSYNC) != 0
                      : call->kind == PC_CALL_FSYNC || call->kind == PC_CALL_FDATASYNC ||
                            call->kind == PC_CALL_SYNC || call->kind == PC_CALL_MSYNC;
     default:
-        return rule->call < PC_CALL_KINDS || pc_fault_fits(rule->kind, call->kind);
+        return (rule->call < PC_CALL_KINDS && !pc_fault_damages(rule->kind) &&
+                rule->kind != PC_FAULT_LATENT) ||
+               pc_fault_fits(rule->kind, call->kind);
     }
 }
 
@@ -40,6 +43,8 @@ static bool is_due(const struct pc_fault *rule)
 {
     uint32_t times = rule->times ? rule->times : 1;
 
+    if (rule->rate > 1 && rng_mix(rule->seen ^ (uint64_t)rule->rate << 32) % rule->rate != 0)
+        return false;
     return rule->nth > 0 && rule->seen >= rule->nth && rule->seen - rule->nth < times;
 }
 
@@ -69,6 +74,9 @@ struct pc_fault *fault_ask(struct pc_disk *disk, const struct pc_call *call)
 int fault_error(const struct pc_fault *fault)
 {
     switch (fault->kind) {
+    case PC_FAULT_ERROR:
+        return -fault->error;
+    case PC_FAULT_LATENT:
     case PC_FAULT_EIO:
     case PC_FAULT_STICKY:
     case PC_FAULT_METADATA:
@@ -78,6 +86,18 @@ int fault_error(const struct pc_fault *fault)
     default:
         return -EINTR;
     }
+}
+
+int disk_ask(struct pc_disk *disk, enum pc_call_kind kind, uint32_t ino)
+{
+    struct pc_call call = {.kind = kind};
+    struct pc_fault *fault;
+
+    if (disk->fault_count == 0)
+        return 0;
+    call.path = disk_inode(disk, ino)->path;
+    fault = fault_ask(disk, &call);
+    return fault ? fault_error(fault) : 0;
 }
 
 int disk_refused(struct pc_disk *disk, struct pc_call *call)

@@ -664,6 +664,154 @@ static void lost_sync(void **state)
     }
 }
 
+/* ---- reads that fail or are wrong ---- */
+
+/* What one read of the file answers when the rule meets it, and what the next one does. */
+static void expect_reads(enum pc_fault_kind kind, const char *first, const char *then)
+{
+    struct pc_disk *disk = new_disk(PC_POSIX);
+    struct pc_fault fault = rule(kind, PC_CALL_READ, "f", 1);
+    uint32_t f = file(disk, "f", "aaaa");
+    char buf[8] = "";
+
+    put(disk, f, 0, "bbbb");
+    put(disk, f, 4, "cccc");
+    pc_disk_add_fault(disk, &fault);
+    if (first)
+        assert_int_equal(disk_read(disk, f, 0, buf, 4), 4);
+    else
+        assert_int_equal(disk_read(disk, f, 0, buf, 4), -EIO);
+    if (first)
+        assert_memory_equal(buf, first, 4);
+    assert_int_equal(fault.fired, 1);
+    if (then) {
+        assert_int_equal(disk_read(disk, f, 0, buf, 4), 4);
+        assert_memory_equal(buf, then, 4);
+    } else {
+        assert_int_equal(disk_read(disk, f, 2, buf, 4), -EIO);
+    }
+    assert_int_equal(disk_read(disk, f, 4, buf, 4), 4); /* the other unit is well */
+    assert_memory_equal(buf, "cccc", 4);
+    assert_string_equal(contents(disk, "f"), "aaaa|aaaa????|aaaacccc|bbbb|bbbb????|bbbbcccc|");
+    put(disk, f, 1, "x"); /* written as a whole, from what was meant to be there */
+    assert_int_equal(disk_read(disk, f, 0, buf, 4), 4);
+    assert_memory_equal(buf, "bxbb", 4);
+    pc_disk_free(disk);
+}
+
+static void damaged_reads(void **state)
+{
+    expect_reads(PC_FAULT_LATENT, NULL, NULL);
+    expect_reads(PC_FAULT_EIO, NULL, "bbbb");
+    expect_reads(PC_FAULT_ZEROED, "\0\0\0\0", "\0\0\0\0");
+    expect_reads(PC_FAULT_STALE, "aaaa", "aaaa");
+    expect_reads(PC_FAULT_MISREAD, "cccc", "bbbb");
+}
+
+static void one_bit(void **state)
+{
+    for (int lasts = 0; lasts < 2; lasts++) {
+        struct pc_disk *disk = new_disk(PC_POSIX);
+        struct pc_fault fault = rule(lasts ? PC_FAULT_BITROT : PC_FAULT_FLIP, PC_CALL_READ, "f", 1);
+        uint32_t f = file(disk, "f", "aaaa");
+        int bits = 0;
+        char buf[4];
+
+        pc_disk_add_fault(disk, &fault);
+        assert_int_equal(disk_read(disk, f, 0, buf, 4), 4);
+        for (int i = 0; i < 32; i++)
+            bits += (buf[i / 8] ^ 'a') >> i % 8 & 1;
+        assert_int_equal(bits, 1);
+        assert_int_equal(disk_read(disk, f, 0, buf, 4), 4);
+        assert_int_equal(memcmp(buf, "aaaa", 4) != 0, lasts);
+        pc_disk_lift_damage(disk);
+        assert_string_equal(content(disk, f), "aaaa");
+        pc_disk_free(disk);
+    }
+}
+
+static void damaging_writes(void **state)
+{
+    static const struct {
+        enum pc_fault_kind kind;
+        const char *reads;
+    } cases[] = {{PC_FAULT_SHORN, "BBaabbbb"}, {PC_FAULT_MISWRITE, "aaaaBBBB"}};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct pc_disk *disk = new_disk(PC_POSIX);
+        struct pc_fault fault = rule(cases[i].kind, PC_CALL_WRITE, "f", 1);
+        uint32_t f = file(disk, "f", "aaaabbbb");
+
+        pc_disk_add_fault(disk, &fault);
+        put(disk, f, 0, "BBBB");
+        assert_string_equal(content(disk, f), cases[i].reads);
+        assert_int_equal(disk_sync(disk, f, false), 0);
+        assert_string_equal(content(disk, f), cases[i].reads);
+        pc_disk_lift_damage(disk);
+        assert_string_equal(content(disk, f), "BBBBbbbb");
+        pc_disk_free(disk);
+    }
+}
+
+/* ---- errors from the table ---- */
+
+static void errors_by_name(void **state)
+{
+    struct pc_disk *disk = new_disk(PC_POSIX);
+    struct pc_fault quota = rule(PC_FAULT_ERROR, PC_ANY_NAME, "*", 2);
+    struct pc_fault late = rule(PC_FAULT_ERROR, PC_CALL_FSYNC, "f", 1);
+    struct pc_fault open = rule(PC_FAULT_ERROR, PC_CALL_OPEN, "f", 1);
+    uint32_t f = file(disk, "f", "oldo"), one = disk_errors(disk, f), g;
+
+    quota.error = EDQUOT;
+    late.error = ENOSPC;
+    open.error = EMFILE;
+    pc_disk_add_fault(disk, &quota);
+    pc_disk_add_fault(disk, &late);
+    pc_disk_add_fault(disk, &open);
+    assert_int_equal(disk_create(disk, DISK_ROOT, "g", 1, &g), 0);
+    assert_int_equal(disk_create(disk, DISK_ROOT, "h", 1, &g), -EDQUOT);
+    put(disk, f, 0, "newn");
+    assert_int_equal(disk_sync_as(disk, f, false, &one), -ENOSPC); /* allocated too late */
+    assert_string_equal(contents(disk, "f"), "oldo|");
+    assert_int_equal(disk_ask(disk, PC_CALL_CLOSE, f), 0);
+    assert_int_equal(disk_ask(disk, PC_CALL_OPEN, f), -EMFILE);
+    assert_int_equal(disk_ask(disk, PC_CALL_OPEN, f), 0);
+    pc_disk_free(disk);
+}
+
+static void error_table(void **state)
+{
+    for (int call = 0; call < PC_CALL_KINDS; call++)
+        for (uint32_t i = 0; pc_errno_of((enum pc_call_kind)call, i); i++) {
+            int error = pc_errno_of((enum pc_call_kind)call, i), same;
+
+            assert_true(pc_errno_legal((enum pc_call_kind)call, error));
+            assert_true(pc_errno_legal(PC_ANY_CALL, error));
+            assert_true(pc_errno_from_name(pc_errno_name(error), &same));
+            assert_int_equal(same, error);
+        }
+    assert_false(pc_errno_legal(PC_CALL_OPEN, ENOSPC));
+    assert_false(pc_errno_legal(PC_CALL_WRITE, EMFILE));
+    assert_false(pc_errno_legal(PC_CALL_STORE, EIO));
+}
+
+static void one_in_so_many(void **state)
+{
+    struct pc_disk *disk = new_disk(PC_POSIX);
+    struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_WRITE, "*", 1);
+    uint32_t f = file(disk, "f", ""), failed = 0;
+
+    fault.rate = 4;
+    fault.times = PC_FOREVER;
+    pc_disk_add_fault(disk, &fault);
+    for (int i = 0; i < 1000; i++)
+        failed += put(disk, f, 0, "aaaa") < 0;
+    assert_int_equal(failed, fault.fired);
+    assert_in_range(failed, 200, 300);
+    pc_disk_free(disk);
+}
+
 /* ---- for a while, and for ever ---- */
 
 static void for_a_while(void **state)
@@ -771,6 +919,12 @@ int main(void)
         cmocka_unit_test(bad_unit),
         cmocka_unit_test(journal_failure),
         cmocka_unit_test(lost_sync),
+        cmocka_unit_test(damaged_reads),
+        cmocka_unit_test(one_bit),
+        cmocka_unit_test(damaging_writes),
+        cmocka_unit_test(errors_by_name),
+        cmocka_unit_test(error_table),
+        cmocka_unit_test(one_in_so_many),
         cmocka_unit_test(for_a_while),
         cmocka_unit_test(never),
         cmocka_unit_test(classes),

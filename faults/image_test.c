@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+
 #include "base/check.h"
 #include "base/rng.h"
 #include "inner.h"
@@ -901,6 +903,7 @@ static size_t faults_check(uint64_t seed)
     for (int i = 0; i < 4; i++) {
         faults[i] = (struct pc_fault){.kind = (enum pc_fault_kind)rng_below(&rng, PC_FAULT_KINDS),
                                       .call = calls[i],
+                                      .error = EIO,
                                       .file = "*",
                                       .nth = 1 + (uint32_t)rng_below(&rng, 2)};
         if (rng_chance(&rng, 1, 2) && i != 2)
@@ -933,6 +936,7 @@ static size_t faults_check(uint64_t seed)
         set_release(&glanced);
         pc_image_free(image);
     }
+    pc_disk_lift_damage(run.disk);
     if (run.ref.model == PC_BTRFS)
         check_newest(&run, looker);
     check_frontier(&run, first);

@@ -102,11 +102,13 @@ struct inode {
     uint32_t pending_count, pending_room;
 };
 
-/* A bit of a file that reads wrong. */
+/* A unit of a file that reads wrong. */
 struct damage {
-    uint32_t ino;
-    uint64_t offset;
-    uint8_t mask;
+    enum pc_fault_kind kind;
+    uint32_t ino, unit;
+    uint32_t at;                 /* the byte of a bit that is wrong, in the unit */
+    uint8_t mask;                /* and the bit */
+    const struct block *content; /* of the other kinds: what the unit reads as; NULL: zeros */
 };
 
 #define DAMAGE_MAX 8u
@@ -186,11 +188,15 @@ bool writeback_is_bad(struct pc_disk *disk, const struct inode *inode, uint64_t 
  * 0, or -errno. `seen` NULL: nobody who remembers. */
 int writeback_tell(struct inode *inode, uint32_t *seen);
 
-/* damage.c */
-void damage_add(struct pc_disk *disk, const struct inode *inode, uint64_t offset, size_t len,
-                const struct pc_fault *fault);
-void damage_show(const struct pc_disk *disk, const struct inode *inode, uint64_t offset,
-                 uint8_t *out, size_t len);
+/* damage.c: damage that a read, or the unit of a write, meets; `before`: what the unit held. */
+void damage_read(struct pc_disk *disk, struct inode *inode, uint64_t offset, size_t len,
+                 const struct pc_fault *fault);
+void damage_write(struct pc_disk *disk, struct inode *inode, uint32_t unit,
+                  const struct block *before, enum pc_fault_kind kind);
+bool damage_unreadable(const struct pc_disk *disk, const struct inode *inode, uint64_t offset,
+                       size_t len);
+void damage_show(struct pc_disk *disk, const struct inode *inode, uint64_t offset, uint8_t *out,
+                 size_t len);
 /* A unit is written: what was wrong in it is gone. */
 void damage_written(struct pc_disk *disk, const struct inode *inode, uint32_t unit);
 

@@ -1,5 +1,6 @@
 /* models.c: the persistence models as rows of flags, and the names of kinds. What the flags mean is
  * in log.h; which real systems the rows describe, and from which sources, is in README.md. */
+#include <errno.h>
 #include <string.h>
 
 #include "log.h"
@@ -36,17 +37,33 @@ const struct model_rules model_rules[PC_MODELS] = {
 };
 
 static const char *const call_names[PC_CALL_CLASSES_END] = {
-    [PC_CALL_CREATE] = "create",         [PC_CALL_MKDIR] = "mkdir",
-    [PC_CALL_WRITE] = "write",           [PC_CALL_TRUNCATE] = "truncate",
-    [PC_CALL_ALLOCATE] = "allocate",     [PC_CALL_LINK] = "link",
-    [PC_CALL_UNLINK] = "unlink",         [PC_CALL_RMDIR] = "rmdir",
-    [PC_CALL_RENAME] = "rename",         [PC_CALL_FSYNC] = "fsync",
-    [PC_CALL_FDATASYNC] = "fdatasync",   [PC_CALL_SYNC] = "sync",
-    [PC_CALL_SYNC_RANGE] = "sync_range", [PC_CALL_STORE] = "store",
-    [PC_CALL_MSYNC] = "msync",           [PC_CALL_READ] = "read",
-    [PC_CALL_PUNCH] = "punch",           [PC_CALL_ZERO_RANGE] = "zero_range",
-    [PC_ANY_SYNC] = "any-sync",          [PC_ANY_NAME] = "any-name",
-    [PC_ANY_WRITE] = "any-write",        [PC_ANY_CALL] = "any",
+    [PC_CALL_CREATE] = "create",
+    [PC_CALL_MKDIR] = "mkdir",
+    [PC_CALL_WRITE] = "write",
+    [PC_CALL_TRUNCATE] = "truncate",
+    [PC_CALL_ALLOCATE] = "allocate",
+    [PC_CALL_LINK] = "link",
+    [PC_CALL_UNLINK] = "unlink",
+    [PC_CALL_RMDIR] = "rmdir",
+    [PC_CALL_RENAME] = "rename",
+    [PC_CALL_FSYNC] = "fsync",
+    [PC_CALL_FDATASYNC] = "fdatasync",
+    [PC_CALL_SYNC] = "sync",
+    [PC_CALL_SYNC_RANGE] = "sync_range",
+    [PC_CALL_STORE] = "store",
+    [PC_CALL_MSYNC] = "msync",
+    [PC_CALL_OPEN] = "open",
+    [PC_CALL_CLOSE] = "close",
+    [PC_CALL_STAT] = "stat",
+    [PC_CALL_LIST] = "list",
+    [PC_CALL_MMAP] = "mmap",
+    [PC_CALL_READ] = "read",
+    [PC_CALL_PUNCH] = "punch",
+    [PC_CALL_ZERO_RANGE] = "zero_range",
+    [PC_ANY_SYNC] = "any-sync",
+    [PC_ANY_NAME] = "any-name",
+    [PC_ANY_WRITE] = "any-write",
+    [PC_ANY_CALL] = "any",
 };
 
 static const char *const fault_names[PC_FAULT_KINDS] = {
@@ -54,7 +71,11 @@ static const char *const fault_names[PC_FAULT_KINDS] = {
     [PC_FAULT_EINTR] = "eintr",       [PC_FAULT_SHORT] = "short",
     [PC_FAULT_LOSTSYNC] = "lostsync", [PC_FAULT_BITROT] = "bitrot",
     [PC_FAULT_STICKY] = "sticky",     [PC_FAULT_SILENT] = "silent",
-    [PC_FAULT_METADATA] = "metadata",
+    [PC_FAULT_METADATA] = "metadata", [PC_FAULT_ERROR] = "error",
+    [PC_FAULT_FLIP] = "flip",         [PC_FAULT_LATENT] = "latent",
+    [PC_FAULT_ZEROED] = "zeroed",     [PC_FAULT_STALE] = "stale",
+    [PC_FAULT_MISREAD] = "misread",   [PC_FAULT_MISWRITE] = "miswrite",
+    [PC_FAULT_SHORN] = "shorn",
 };
 
 const char *pc_model_name(enum pc_model model)
@@ -126,6 +147,8 @@ static bool fits(enum pc_fault_kind kind, enum pc_call_kind call)
     case PC_FAULT_EINTR:
         return call == PC_CALL_WRITE || call == PC_CALL_READ || sync;
     case PC_FAULT_SILENT:
+    case PC_FAULT_MISWRITE:
+    case PC_FAULT_SHORN:
         return call == PC_CALL_WRITE;
     case PC_FAULT_STICKY:
         return sync && call != PC_CALL_SYNC;
@@ -133,14 +156,28 @@ static bool fits(enum pc_fault_kind kind, enum pc_call_kind call)
         return sync || call == PC_CALL_TRUNCATE || call == PC_CALL_ALLOCATE ||
                pc_call_in(PC_ANY_NAME, call);
     case PC_FAULT_BITROT:
+    case PC_FAULT_FLIP:
+    case PC_FAULT_LATENT:
+    case PC_FAULT_ZEROED:
+    case PC_FAULT_STALE:
+    case PC_FAULT_MISREAD:
         return call == PC_CALL_READ;
     case PC_FAULT_ENOSPC:
-        return call != PC_CALL_READ && call != PC_CALL_STORE && call != PC_CALL_SYNC_RANGE;
+        return pc_errno_legal(call, ENOSPC);
     case PC_FAULT_LOSTSYNC:
         return sync;
+    case PC_FAULT_ERROR:
+        return pc_errno_of(call, 0) != 0;
     default:
-        return call != PC_CALL_STORE && call != PC_CALL_SYNC_RANGE;
+        return pc_errno_legal(call, EIO);
     }
+}
+
+bool pc_fault_damages(enum pc_fault_kind kind)
+{
+    return kind == PC_FAULT_BITROT || kind == PC_FAULT_FLIP || kind == PC_FAULT_ZEROED ||
+           kind == PC_FAULT_STALE || kind == PC_FAULT_MISREAD || kind == PC_FAULT_MISWRITE ||
+           kind == PC_FAULT_SHORN;
 }
 
 bool pc_fault_fits(enum pc_fault_kind kind, enum pc_call_kind call)

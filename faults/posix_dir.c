@@ -73,8 +73,10 @@ long sim_fdopendir(int fd)
 
 static int list(struct directory *dir, uint32_t ino)
 {
-    if (dir->entries)
-        return 0;
+    int st = dir->entries ? 0 : disk_ask(layer.disk, PC_CALL_LIST, ino);
+
+    if (dir->entries || st)
+        return st;
     return disk_list(layer.disk, ino, &dir->entries, &dir->count);
 }
 

@@ -441,6 +441,9 @@ long sim_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t at)
         return st;
     if (size == 0 || at < 0 || at % PAGE)
         return -EINVAL;
+    st = disk_ask(layer.disk, PC_CALL_MMAP, file->ino);
+    if (st)
+        return st;
     backing = find_backing(file->ino);
     if (!backing) {
         st = new_backing(file->ino, &backing);

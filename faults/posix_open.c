@@ -54,6 +54,11 @@ static long open_inode(int fd, int dirfd, const char *path, int flags)
 
     if (st)
         return st;
+    if (!created && !(flags & O_PATH)) {
+        st = disk_ask(layer.disk, PC_CALL_OPEN, ino);
+        if (st)
+            return st;
+    }
     if ((flags & O_TRUNC) && !created) {
         st = disk_truncate(layer.disk, ino, 0);
         if (st)

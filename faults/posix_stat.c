@@ -33,7 +33,9 @@ static long stat_inode(uint32_t ino, struct stat *st)
 
     if (!st)
         return -EFAULT;
-    err = disk_stat(layer.disk, ino, &from);
+    err = disk_ask(layer.disk, PC_CALL_STAT, ino);
+    if (!err)
+        err = disk_stat(layer.disk, ino, &from);
     if (!err)
         fill(ino, &from, st);
     return err;

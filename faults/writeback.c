@@ -227,7 +227,7 @@ void writeback_failed(struct pc_disk *disk, struct inode *inode, uint64_t from, 
 {
     if (inode->kind == DISK_DIRECTORY)
         return; /* it has no pages, and nobody else is told */
-    record(inode, EIO);
+    record(inode, fault && fault->kind == PC_FAULT_ERROR ? fault->error : EIO);
     if (disk->config.model == PC_PROCESS_KILL)
         return;
     if (fault && fault->kind == PC_FAULT_STICKY)

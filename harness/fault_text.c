@@ -10,6 +10,10 @@ void fault_print(FILE *out, const struct pc_fault *fault)
 {
     fprintf(out, " %s op=%s file=%s nth=%u", pc_fault_kind_name(fault->kind),
             pc_call_kind_name(fault->call), fault->file, (unsigned)fault->nth);
+    if (fault->kind == PC_FAULT_ERROR)
+        fprintf(out, " errno=%s", pc_errno_name(fault->error));
+    if (fault->rate)
+        fprintf(out, " rate=1/%u", (unsigned)fault->rate);
     if (fault->times == PC_FOREVER)
         fputs(" times=forever", out);
     else if (pc_fault_lasts(fault))
@@ -62,8 +66,14 @@ static const char *set(struct pc_fault *fault, const char *name, const char *val
             return "a number is expected, or forever";
         return NULL;
     }
+    if (strcmp(name, "errno") == 0)
+        return pc_errno_from_name(value, &fault->error) ? NULL : "an errno is expected (EDQUOT)";
+    if (strcmp(name, "rate") == 0)
+        return strncmp(value, "1/", 2) == 0 && number(value + 2, &fault->rate)
+                   ? NULL
+                   : "a rate is expected (1/10)";
     if (strcmp(name, "file") != 0)
-        return "op=, file=, nth= or times= is expected";
+        return "op=, file=, nth=, times=, rate= or errno= is expected";
     if (*value == '\0' || strlen(value) >= sizeof fault->file)
         return "a file is expected";
     memcpy(fault->file, value, strlen(value) + 1);
@@ -88,6 +98,8 @@ const char *fault_parse(const char **text, struct pc_fault *fault)
         if (wrong)
             return wrong;
     }
+    if (fault->kind == PC_FAULT_ERROR && !pc_errno_legal(fault->call, fault->error))
+        return "errno= is expected, of those that this call may answer";
     if (!pc_fault_fits(fault->kind, fault->call))
         return "this kind of fault cannot happen to that call";
     return NULL;

@@ -1,6 +1,7 @@
 /* place.c: see place.h. Reads are not in the log of calls: a fault of a read is aimed by chance. */
 #include "place.h"
 
+#include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,9 +76,37 @@ static void aim_read(struct tape *tape, uint32_t anchor, struct pc_fault *fault)
     fault->call = PC_CALL_READ;
     snprintf(
         fault->file, sizeof fault->file, "%s",
-        files[fault->kind == PC_FAULT_BITROT ? 0 : tape_choose(tape, TAPE_FAULTS, anchor + 5, 4)]);
+        files[pc_fault_damages(fault->kind) ? 0 : tape_choose(tape, TAPE_FAULTS, anchor + 5, 4)]);
     fault->nth = 1 + tape_choose(tape, TAPE_FAULTS, anchor + 6,
                                  2u << tape_choose(tape, TAPE_FAULTS, anchor + 7, 4));
+}
+
+/* May the fault go there? Damage by a write goes to tables: what a log or a manifest may lose by it
+ * no checksum tells from a tail that was never written. */
+static bool takes(const struct pc_fault *fault, const struct seen_call *call, bool syncs)
+{
+    const char *dot = strrchr(call->name, '.');
+
+    if (pc_fault_damages(fault->kind) && (dot == NULL || strcmp(dot, ".sst") != 0))
+        return false;
+    return pc_fault_fits(fault->kind, call->kind) && (!syncs || is_sync(call->kind));
+}
+
+/* One of the errnos that are legal for the call. Now and then the call is one that no log has. */
+static void draw_errno(struct tape *tape, uint32_t anchor, struct pc_fault *fault)
+{
+    static const enum pc_call_kind others[] = {PC_CALL_OPEN, PC_CALL_CLOSE, PC_CALL_LIST,
+                                               PC_CALL_STAT};
+    uint32_t count = 0;
+
+    if (tape_choose(tape, TAPE_FAULTS, anchor + 11, 4) == 0) {
+        fault->call = others[tape_choose(tape, TAPE_FAULTS, anchor + 12, 4)];
+        fault->nth = 1 + tape_choose(tape, TAPE_FAULTS, anchor + 13, 12);
+        snprintf(fault->file, sizeof fault->file, "*");
+    }
+    while (pc_errno_of(fault->call, count))
+        count++;
+    fault->error = pc_errno_of(fault->call, tape_choose(tape, TAPE_FAULTS, anchor + 10, count));
 }
 
 /* One of the calls that the fault fits, all alike; half of the errors go to syncs. */
@@ -88,16 +117,14 @@ static bool aim(struct tape *tape, uint32_t anchor, const struct seen_calls *see
     uint32_t fitting = 0, chosen;
 
     for (uint32_t i = 0; i < seen->count; i++)
-        fitting += pc_fault_fits(fault->kind, seen->calls[i].kind) &&
-                   (!syncs || is_sync(seen->calls[i].kind));
+        fitting += takes(fault, &seen->calls[i], syncs);
     if (fitting == 0)
         return false;
     chosen = tape_choose(tape, TAPE_FAULTS, anchor + 2, fitting);
     for (uint32_t i = 0; i < seen->count; i++) {
         const struct seen_call *call = &seen->calls[i];
 
-        if (!pc_fault_fits(fault->kind, call->kind) || (syncs && !is_sync(call->kind)) ||
-            chosen-- > 0)
+        if (!takes(fault, call, syncs) || chosen-- > 0)
             continue;
         fault->call = call->kind;
         memcpy(fault->file, call->name, sizeof fault->file);
@@ -114,7 +141,7 @@ static void widen(const struct seen_calls *seen, struct pc_fault *fault)
     enum pc_call_kind class = fault->call;
     uint32_t nth = 0;
 
-    if (fault->call == PC_CALL_READ) {
+    if (fault->call >= PC_CALL_READ) {
         snprintf(fault->file, sizeof fault->file, "*");
         return;
     }
@@ -143,10 +170,10 @@ static void last(struct tape *tape, uint32_t anchor, const struct seen_calls *se
     uint32_t chance = tape_choose(tape, TAPE_FAULTS, anchor + 8, 8);
     uint32_t once = fault->kind == PC_FAULT_LOSTSYNC ? 3 : 5;
 
-    if (chance < once || fault->kind == PC_FAULT_BITROT)
-        return;
+    if (chance < once || pc_fault_damages(fault->kind) || fault->kind == PC_FAULT_LATENT)
+        return; /* what is damaged stays so by itself */
     fault->times = 2 + tape_choose(tape, TAPE_FAULTS, anchor + 9, 4);
-    if (chance == once || fault->kind == PC_FAULT_EINTR)
+    if (chance == once || fault->kind == PC_FAULT_EINTR || fault->error == EINTR)
         return;
     fault->times = PC_FOREVER;
     if (chance > once + 1)
@@ -155,9 +182,10 @@ static void last(struct tape *tape, uint32_t anchor, const struct seen_calls *se
 
 static bool reads(struct tape *tape, uint32_t anchor, enum pc_fault_kind kind)
 {
-    if (kind == PC_FAULT_BITROT)
+    if (!pc_fault_fits(kind, PC_ANY_WRITE) && !pc_fault_fits(kind, PC_ANY_SYNC))
         return true;
-    return pc_fault_fits(kind, PC_CALL_READ) && tape_choose(tape, TAPE_FAULTS, anchor + 3, 5) == 0;
+    return pc_fault_fits(kind, PC_CALL_READ) && kind != PC_FAULT_ERROR &&
+           tape_choose(tape, TAPE_FAULTS, anchor + 3, 5) == 0;
 }
 
 void place_faults(struct trace *trace, const struct pc_store *store, struct tape *tape,
@@ -184,6 +212,8 @@ void place_faults(struct trace *trace, const struct pc_store *store, struct tape
             aim_read(tape, anchor, fault);
         else if (!aim(tape, anchor, &seen, fault))
             continue;
+        if (fault->kind == PC_FAULT_ERROR)
+            draw_errno(tape, anchor, fault);
         last(tape, anchor, &seen, fault);
         placed++;
     }
@@ -210,7 +240,8 @@ bool place_single(const struct trace *trace, const struct pc_store *store, uint3
             const struct seen_call *call = &seen.calls[i];
             uint32_t ways = also_for_ever((enum pc_fault_kind)kind) ? 2 : 1;
 
-            if (!(kinds >> kind & 1) || !pc_fault_fits((enum pc_fault_kind)kind, call->kind))
+            if (!(kinds >> kind & 1) ||
+                !takes(&(struct pc_fault){.kind = (enum pc_fault_kind)kind}, call, false))
                 continue;
             if (index >= ways) {
                 index -= ways;
@@ -218,6 +249,10 @@ bool place_single(const struct trace *trace, const struct pc_store *store, uint3
             }
             *fault = (struct pc_fault){
                 .kind = (enum pc_fault_kind)kind, .call = call->kind, .nth = call->nth};
+            if (kind == PC_FAULT_ERROR) /* not all of them each time: they take turns */
+                fault->error = pc_errno_of(call->kind, i % 5);
+            if (kind == PC_FAULT_ERROR && fault->error == 0)
+                fault->error = pc_errno_of(call->kind, 0);
             memcpy(fault->file, call->name, sizeof fault->file);
             if (index == 1) {
                 fault->times = PC_FOREVER;

@@ -184,7 +184,7 @@ static enum pc_store_status close_db(struct session *session)
 static bool rotted(const struct session *session)
 {
     for (uint32_t i = 0; i < session->trace->fault_count; i++)
-        if (session->faults[i].kind == PC_FAULT_BITROT && session->faults[i].fired)
+        if (pc_fault_damages(session->faults[i].kind) && session->faults[i].fired)
             return true;
     return session->trouble == TROUBLE_BITROT;
 }
@@ -212,9 +212,12 @@ static bool lift(struct session *session)
     for (uint32_t i = 0; i < session->trace->fault_count; i++)
         lasting |= session->faults[i].fired && (pc_fault_lasts(&session->faults[i]) ||
                                                 session->faults[i].kind == PC_FAULT_METADATA ||
-                                                session->faults[i].kind == PC_FAULT_STICKY);
-    if (lasting)
+                                                session->faults[i].kind == PC_FAULT_STICKY ||
+                                                session->faults[i].kind == PC_FAULT_LATENT);
+    if (lasting) {
         pc_disk_clear_faults(session->disk);
+        pc_disk_lift_damage(session->disk);
+    }
     return lasting;
 }
 

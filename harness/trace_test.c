@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+
 #include "base/rng.h"
 
 /* ---- comparing ---- */
@@ -48,9 +50,9 @@ static bool same_crash(const struct crash *x, const struct crash *y)
 
 static bool same_fault(const struct pc_fault *x, const struct pc_fault *y)
 {
-    return x->kind == y->kind && x->call == y->call && x->nth == y->nth &&
-           pc_fault_lasts(x) == pc_fault_lasts(y) && (!pc_fault_lasts(x) || x->times == y->times) &&
-           strcmp(x->file, y->file) == 0;
+    return x->kind == y->kind && x->call == y->call && x->nth == y->nth && x->error == y->error &&
+           x->rate == y->rate && pc_fault_lasts(x) == pc_fault_lasts(y) &&
+           (!pc_fault_lasts(x) || x->times == y->times) && strcmp(x->file, y->file) == 0;
 }
 
 static bool same_item(const struct item_name *x, const struct item_name *y)
@@ -164,10 +166,12 @@ static void generate(struct trace *trace, uint64_t seed)
         for (int call = 0; call < PC_CALL_KINDS && count < TRACE_FAULTS; call++)
             if ((lanes[seed % 5] >> kind & 1) && (seed + (uint64_t)call) % 3 == 0 &&
                 pc_fault_fits((enum pc_fault_kind)kind, (enum pc_call_kind)call))
-                faults[count++] = (struct pc_fault){.kind = (enum pc_fault_kind)kind,
-                                                    .call = (enum pc_call_kind)call,
-                                                    .file = "*.log",
-                                                    .nth = 1 + (uint32_t)(seed % 9)};
+                faults[count++] = (struct pc_fault){
+                    .kind = (enum pc_fault_kind)kind,
+                    .call = (enum pc_call_kind)call,
+                    .error = kind == PC_FAULT_ERROR ? pc_errno_of((enum pc_call_kind)call, 0) : 0,
+                    .file = "*.log",
+                    .nth = 1 + (uint32_t)(seed % 9)};
     trace_arm(trace, faults, count);
 }
 
@@ -284,6 +288,9 @@ static void add_random_fault(struct trace *trace, struct rng *rng, struct op *op
                                .times = (uint32_t[]){0, 1, 7, PC_FOREVER}[rng_below(rng, 4)]};
     while (!pc_fault_fits(fault->kind, fault->call))
         fault->call = (enum pc_call_kind)rng_below(rng, PC_CALL_CLASSES_END);
+    if (fault->kind == PC_FAULT_ERROR)
+        fault->error = pc_errno_legal(fault->call, EIO) ? EIO : pc_errno_of(fault->call, 0);
+    fault->rate = rng_chance(rng, 1, 3) ? 1 + (uint32_t)rng_below(rng, 99) : 0;
     name_place(fault->file, sizeof fault->file, rng, false);
 }
 
@@ -411,8 +418,13 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         {"fault eio op=fly", "a call is expected", "\"\""},
         {"fault short op=rename", "this kind of fault cannot happen to that call", "\"\""},
         {"fault eio nth=", "a number is expected", "\"\""},
+        {"fault error op=open errno=ENOSPC", "errno= is expected", "\"\""},
+        {"fault error op=open", "errno= is expected", "\"\""},
+        {"fault error op=open errno=EWHAT", "an errno is expected", "\"\""},
+        {"fault eio rate=3", "a rate is expected", "\"\""},
         {"fault eio times=ever", "a number is expected, or forever", "\"\""},
-        {"fault eio op=any-name kind=3", "op=, file=, nth= or times= is expected", "\"\""},
+        {"fault eio op=any-name kind=3", "op=, file=, nth=, times=, rate= or errno= is expected",
+         "\"\""},
         {"fault lostsync op=any-name", "this kind of fault cannot happen to that call", "\"\""},
         {"fault eio file= nth=3", "a file is expected", "\" nth=3\""},
         {"fault eio file=", "a file is expected", "\"\""},

@@ -120,6 +120,8 @@ void pc_disk_add_fault(struct pc_disk *disk, struct pc_fault *fault);
 /* No rule any more; a disk that went read-only, and units that could not be written, can be written
  * again. What reads wrong stays so. */
 void pc_disk_clear_faults(struct pc_disk *disk);
+/* What reads wrong reads right again. */
+void pc_disk_lift_damage(struct pc_disk *disk);
 
 /* ---- images ---- */
 

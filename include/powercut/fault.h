@@ -26,7 +26,12 @@ enum pc_call_kind {
     PC_CALL_MSYNC,
     PC_CALL_PUNCH,      /* fallocate: a range becomes a hole */
     PC_CALL_ZERO_RANGE, /* fallocate: a range becomes zeros */
-    PC_CALL_READ,       /* only rules name it: a read is no call of the log */
+    PC_CALL_READ,       /* only rules name it and what follows: they are no calls of the log */
+    PC_CALL_OPEN,       /* of what is there; what is made is PC_CALL_CREATE */
+    PC_CALL_CLOSE,
+    PC_CALL_STAT,
+    PC_CALL_LIST,
+    PC_CALL_MMAP,
     PC_CALL_KINDS,
     /* Classes, which only rules name. */
     PC_ANY_SYNC = PC_CALL_KINDS, /* fsync, fdatasync, sync, msync, a write through O_DSYNC */
@@ -55,7 +60,16 @@ enum pc_fault_kind {
                         * sync that has to write one of them fails */
     PC_FAULT_SILENT, /* write: it succeeds, but writing it back fails: the next sync of a descriptor
                         * that was open then says so, if there is one */
-    PC_FAULT_METADATA, /* the journal cannot be written: -1/EIO, and every later change -1/EROFS */
+    PC_FAULT_ERROR, /* the errno of the rule; nothing changes. A file that is closed is closed. EIO,
+                        * ENOSPC and EDQUOT at a sync: as PC_FAULT_EIO (delayed allocation) */
+    PC_FAULT_FLIP,  /* read: one bit is wrong, this time */
+    PC_FAULT_LATENT,   /* read: -1/EIO wherever a unit is touched, until it is written again */
+    PC_FAULT_ZEROED,   /* read: a unit reads as zeros from then on, until it is written again */
+    PC_FAULT_STALE,    /* read: the same with what the unit held before it was last written */
+    PC_FAULT_MISREAD,  /* read: a unit reads as its neighbour, this time */
+    PC_FAULT_MISWRITE, /* write: a unit keeps what it had, its neighbour has what was written */
+    PC_FAULT_SHORN,    /* write: of a unit only the first half reads as written */
+    PC_FAULT_METADATA, /* the journal cannot be written: -1/EIO, and later changes -1/EROFS */
     PC_FAULT_KINDS
 };
 
@@ -65,12 +79,23 @@ bool pc_fault_kind_from_name(const char *name, enum pc_fault_kind *kind);
 /* Can a call fail so? A short transfer or an interruption needs a write, a lost sync a sync. Of a
  * class: can some call of it? */
 bool pc_fault_fits(enum pc_fault_kind kind, enum pc_call_kind call);
+/* Does it give wrong bytes with success? */
+bool pc_fault_damages(enum pc_fault_kind kind);
+/* May the call fail with this errno? By the manual pages (errnos.c); a class: may a call of it? */
+bool pc_errno_legal(enum pc_call_kind call, int error);
+/* "ENOSPC"; NULL: no call fails with it. */
+const char *pc_errno_name(int error);
+bool pc_errno_from_name(const char *name, int *error);
+/* The errnos that are legal for a call, one by one; 0 behind the last. */
+int pc_errno_of(enum pc_call_kind call, uint32_t index);
 
 struct pc_fault {
     enum pc_fault_kind kind;
     enum pc_call_kind call; /* which calls; fsync and fdatasync are told apart; or a class */
     char file[32];          /* shell pattern over the last path component; "*": any */
     uint32_t nth;           /* 1: the first matching call of the epoch; 0: counts, never fires */
+    int error;              /* PC_FAULT_ERROR: the errno, one that is legal for the call */
+    uint32_t rate;          /* of the calls that would be met, about one in so many; 0: all */
     uint32_t times;         /* so many matching calls, from the nth on; 0: one; PC_FOREVER */
     uint32_t seen;          /* matching calls so far; set to 0 by the caller */
     uint32_t fired;         /* set to 0 by the caller */
