@@ -17,7 +17,12 @@
  *     under the same condition (K46).
  * C5  A failure of an input ends the compaction and nothing is dropped (K27).
  * C6  Inputs are removed from the version by one durable edit together with the outputs that
- *     replace them (K12); their files go when no reader holds them (L1). */
+ *     replace them (K12); their files go when no reader holds them (L1).
+ * C7  Range deletes of the inputs are cut into pieces. An entry goes when a piece hides it from all
+ *     that could see it (same stratum, C2). A piece goes by the rule of C4, asked of its whole
+ *     range. What stays is written into the outputs, cut where they are cut: each output has the
+ *     part from its first key to the first key of the next, so that outputs stay disjoint (V2) and
+ *     a piece is always in the table that a search for its keys comes to. */
 #include "merging.h"
 #include "core.h"
 
@@ -34,6 +39,10 @@ struct compaction {
     bool building;
     bool write_failed; /* an output could not be written; else it was an input, or memory */
     uint64_t out_number;
+    struct ranges ranges;
+    size_t next_range;      /* the first piece that is not written whole */
+    struct buffer cut;      /* where the output begins */
+    bool has_cut;           /* else: at the beginning of all keys */
     struct buffer last_key; /* user key of the entry before */
     uint64_t last_stratum;
     bool has_last;
@@ -218,6 +227,84 @@ static bool held_deeper(const struct compaction *c, struct bytes key)
     return false;
 }
 
+/* C4: may a level below the output hold a key of the range? */
+static bool range_held_deeper(const struct compaction *c, struct bytes begin, struct bytes end)
+{
+    for (unsigned level = c->level + 2; level < VAULT_LEVELS; level++) {
+        const struct level *l = &c->version->levels[level];
+        size_t at = level_find(l, begin);
+
+        if (at < l->count && bytes_compare(l->at[at]->smallest, end) < 0)
+            return true;
+    }
+    return false;
+}
+
+/* C7: is the entry hidden from all that could see it? */
+static bool hidden(const struct compaction *c, struct bytes key, uint64_t seq, uint64_t stratum)
+{
+    size_t i = c->ranges.count ? ranges_find(&c->ranges, key) : 0;
+    uint64_t cover = 0;
+
+    if (i >= c->ranges.count)
+        return false;
+    for (size_t first = i; i < c->ranges.count && c->ranges.at[i].seq > seq &&
+                           bytes_equal(c->ranges.at[i].begin, c->ranges.at[first].begin);
+         i++)
+        cover = c->ranges.at[i].seq; /* the oldest that is newer than the entry */
+    return cover && stratum_of(c, cover) == stratum;
+}
+
+/* C2, C4 for the piece at index i. */
+static bool range_stays(const struct compaction *c, size_t i)
+{
+    const struct range *r = &c->ranges.at[i];
+    uint64_t stratum = stratum_of(c, r->seq);
+
+    if (i > 0 && bytes_equal(r[-1].begin, r->begin) && stratum_of(c, r[-1].seq) == stratum)
+        return false;
+    if (stratum == 0 && !range_held_deeper(c, r->begin, r->end)) {
+        reached(compaction_dropped_range);
+        return false;
+    }
+    return true;
+}
+
+static enum vault_status begin_output(struct compaction *c)
+{
+    struct sst_options options = core_sst_options(c->v);
+
+    c->out_number = manifest_new_number(&c->v->manifest);
+    c->building = true;
+    return sst_begin(&c->v->env, &c->out, c->out_number, &options);
+}
+
+/* C7: the pieces from the last cut up to `end` (NULL: all that are left). */
+static enum vault_status write_ranges(struct compaction *c, const struct bytes *end)
+{
+    enum vault_status st = VAULT_OK;
+
+    for (size_t i = c->next_range; !st && i < c->ranges.count; i++) {
+        struct range r = c->ranges.at[i];
+
+        if (end && bytes_compare(r.begin, *end) >= 0)
+            break;
+        if (c->has_cut && bytes_compare(r.begin, buffer_bytes(&c->cut)) < 0)
+            r.begin = buffer_bytes(&c->cut);
+        if (end && bytes_compare(r.end, *end) > 0)
+            r.end = *end; /* the rest goes to the next output */
+        else
+            c->next_range = i + 1;
+        if (!range_stays(c, i))
+            continue;
+        if (!c->building)
+            st = begin_output(c);
+        if (!st)
+            st = sst_add_range(&c->out, r.begin, r.end, r.seq);
+    }
+    return st;
+}
+
 static enum vault_status finish_output(struct compaction *c)
 {
     struct table *table = NULL;
@@ -229,6 +316,7 @@ static enum vault_status finish_output(struct compaction *c)
                        c->out.smallest_tag, buffer_bytes(&c->out.largest), c->out.largest_tag,
                        &table);
     if (!st) {
+        table->has_ranges = c->out.ranges.count > 0;
         atomic_count(&c->v->table_bytes, size);
         st = edit_add(&c->v->env, &c->edit, c->level + 1, table);
         if (st) {
@@ -245,16 +333,19 @@ static enum vault_status finish_output(struct compaction *c)
 static enum vault_status write_entry(struct compaction *c, struct bytes key, uint64_t tag,
                                      struct bytes value, bool new_key)
 {
-    struct sst_options options = core_sst_options(c->v);
     enum vault_status st = VAULT_OK;
 
-    if (c->building && new_key && sst_size(&c->out) >= c->v->options.table_size) /* C3 */
-        st = finish_output(c);
-    if (!st && !c->building) {
-        c->out_number = manifest_new_number(&c->v->manifest);
-        c->building = true;
-        st = sst_begin(&c->v->env, &c->out, c->out_number, &options);
+    if (c->building && new_key && sst_size(&c->out) >= c->v->options.table_size) { /* C3 */
+        st = write_ranges(c, &key);
+        if (!st)
+            st = finish_output(c);
+        c->cut.len = 0;
+        c->has_cut = true;
+        if (!st)
+            st = buffer_append(&c->v->env, &c->cut, key);
     }
+    if (!st && !c->building)
+        st = begin_output(c);
     return st ? st : sst_add(&c->out, key, tag, value);
 }
 
@@ -277,6 +368,10 @@ static enum vault_status handle_entry(struct compaction *c, const struct cursor 
     if (st)
         return st;
     c->last_stratum = stratum;
+    if (hidden(c, in->key, tag_seq(in->tag), stratum)) {
+        reached(compaction_dropped_covered); /* C7 */
+        return VAULT_OK;
+    }
     if (tag & CURSOR_PUT && !cursor_live(tag, c->now, &value)) {
         reached(compaction_met_expired);
         tag = tag_of(tag_seq(tag), FORMAT_OP_DELETE);
@@ -339,6 +434,28 @@ static enum vault_status give_way(struct compaction *c)
     return core_failed(v);
 }
 
+static enum vault_status gather_ranges(struct compaction *c)
+{
+    struct vault *v = c->v;
+    enum vault_status st = VAULT_OK;
+
+    for (unsigned which = 0; which < 2; which++)
+        for (size_t i = 0; !st && i < c->counts[which]; i++) {
+            struct sst *sst = NULL;
+
+            if (!c->inputs[which][i]->has_ranges)
+                continue;
+            st = table_pin(&v->tables, c->inputs[which][i], &sst);
+            if (st)
+                break;
+            for (size_t j = 0; !st && j < sst->ranges.count; j++)
+                st = ranges_add(&v->env, &c->ranges, sst->ranges.at[j].begin, sst->ranges.at[j].end,
+                                sst->ranges.at[j].seq);
+            table_unpin(&v->tables, c->inputs[which][i]);
+        }
+    return st ? st : ranges_cut(&v->env, &c->ranges);
+}
+
 static enum vault_status merge_inputs(struct compaction *c)
 {
     struct cursor *in = NULL;
@@ -355,9 +472,11 @@ static enum vault_status merge_inputs(struct compaction *c)
     if (!st)
         st = in->status; /* C5 */
     cursor_free(in);
-    if (st || !c->building)
+    if (st)
         return st;
-    st = finish_output(c);
+    st = write_ranges(c, NULL);
+    if (!st && c->building)
+        st = finish_output(c);
     c->write_failed = st != VAULT_OK;
     return st;
 }
@@ -438,6 +557,8 @@ static enum vault_status run(struct compaction *c)
     c->now = vault_now(v);
     st = list_snapshots(c);
     if (!st)
+        st = gather_ranges(c);
+    if (!st)
         st = merge_inputs(c);
     if (!st)
         st = commit(c);
@@ -456,6 +577,8 @@ static void release(struct compaction *c)
         alloc_put(env, c->inputs[which], c->caps[which] * sizeof(struct table *));
     alloc_put(env, c->snapshots, c->snapshot_cap * sizeof(uint64_t));
     buffer_release(env, &c->last_key);
+    buffer_release(env, &c->cut);
+    ranges_release(env, &c->ranges);
     edit_release(&c->v->tables, &c->edit);
     version_unref(&c->v->tables, c->version);
 }

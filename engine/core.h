@@ -42,6 +42,7 @@ struct core_write {
     const struct core_op *op; /* one operation; NULL: `ops` */
     struct bytes ops;         /* encoded */
     uint32_t count;           /* of operations */
+    size_t ranges;            /* how many of them are range deletes */
     size_t bytes;             /* encoded */
     bool sync;
     /* write.c */
@@ -73,7 +74,9 @@ struct vault {
     bool stopping;
     bool busy; /* the thread is at work */
     struct memtable *mem;
-    struct memtable *full;                     /* being flushed; NULL: none */
+    struct memtable *full; /* being flushed; NULL: none */
+    /* Range deletes beside them, by begin, the end as the value; NULL: none. */
+    struct memtable *mem_ranges, *full_ranges;
     uint64_t full_log;                         /* the log that holds `full` */
     struct version *version;                   /* the installed one */
     uint64_t manifest_number, manifest_synced; /* what a new log says about the manifest (M5) */
@@ -91,6 +94,7 @@ struct vault {
 /* What a reader sees: references to everything it needs. */
 struct core_view {
     struct memtable *mem, *full;
+    struct memtable *mem_ranges, *full_ranges;
     struct version *version;
     uint64_t seq;
 };
@@ -103,6 +107,10 @@ static inline bool core_live(struct vault *v, uint64_t tag, struct bytes *value)
 {
     return cursor_live(tag, tag & CURSOR_EXPIRES ? vault_now(v) : 0, value);
 }
+
+/* Adds the range deletes of a memtable of them (NULL: none) up to `seq`. */
+MUST_USE enum vault_status core_ranges(struct env *env, struct memtable *from, uint64_t seq,
+                                       struct ranges *to);
 
 /* Keeps the first failure, wakes who waits, and answers it. Not under `lock`. */
 enum vault_status core_fail(struct vault *v, enum vault_status st);
@@ -118,8 +126,10 @@ MUST_USE enum vault_status core_write(struct vault *v, struct core_write *write,
 MUST_USE enum vault_status core_recover(struct vault *v);
 
 /* flush.c */
-/* Writes the entries of `mem` as a synced table; its directory entry is not durable yet. */
-MUST_USE enum vault_status core_build(struct vault *v, struct memtable *mem, struct table **out);
+/* Writes the entries of `mem` and `ranges` (NULL: none) as a synced table; its directory entry is
+ * not durable yet. */
+MUST_USE enum vault_status core_build(struct vault *v, struct memtable *mem,
+                                      struct memtable *ranges, struct table **out);
 struct sst_options core_sst_options(const struct vault *v);
 /* Installs `next` as the version of `edit`, which is durable. Takes the reference. */
 void core_install(struct vault *v, struct version *next);

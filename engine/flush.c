@@ -28,7 +28,53 @@ static enum vault_status copy_entries(struct sst_builder *b, struct cursor *from
     return st ? st : from->status;
 }
 
-enum vault_status core_build(struct vault *v, struct memtable *mem, struct table **out)
+enum vault_status core_ranges(struct env *env, struct memtable *from, uint64_t seq,
+                              struct ranges *to)
+{
+    struct cursor *c = NULL;
+    enum vault_status st = VAULT_OK;
+
+    if (!from)
+        return VAULT_OK;
+    st = memtable_cursor(env, from, &c);
+    if (!st)
+        st = ranges_add_all(env, to, c, seq);
+    cursor_free(c);
+    return st;
+}
+
+/* Does a live snapshot see `low`, but not `high`? */
+static bool snapshot_between(struct vault *v, uint64_t low, uint64_t high)
+{
+    bool found = false;
+
+    thread_lock(&v->lock);
+    for (const struct vault_snapshot *s = v->snapshots; s; s = s->next)
+        found |= s->seq >= low && s->seq < high;
+    thread_unlock(&v->lock);
+    return found;
+}
+
+/* Of the pieces with the same ends, those that a reader sees first. */
+static enum vault_status copy_ranges(struct vault *v, struct memtable *from, struct sst_builder *b)
+{
+    struct ranges all = {0};
+    enum vault_status st = core_ranges(&v->env, from, UINT64_MAX, &all);
+
+    if (!st)
+        st = ranges_cut(&v->env, &all);
+    for (size_t i = 0; !st && i < all.count; i++) {
+        const struct range *r = &all.at[i];
+
+        if (i == 0 || !bytes_equal(r[-1].begin, r->begin) || snapshot_between(v, r->seq, r[-1].seq))
+            st = sst_add_range(b, r->begin, r->end, r->seq);
+    }
+    ranges_release(&v->env, &all);
+    return st;
+}
+
+enum vault_status core_build(struct vault *v, struct memtable *mem, struct memtable *ranges,
+                             struct table **out)
 {
     struct sst_options options = core_sst_options(v);
     uint64_t number = manifest_new_number(&v->manifest);
@@ -43,10 +89,14 @@ enum vault_status core_build(struct vault *v, struct memtable *mem, struct table
     if (!st)
         st = copy_entries(&b, from);
     if (!st)
+        st = copy_ranges(v, ranges, &b);
+    if (!st)
         st = sst_finish(&b, &size);
     if (!st)
         st = table_new(&v->tables, number, size, buffer_bytes(&b.smallest), b.smallest_tag,
                        buffer_bytes(&b.largest), b.largest_tag, out);
+    if (!st)
+        (*out)->has_ranges = b.ranges.count > 0;
     cursor_free(from);
     sst_builder_release(&b);
     if (st == VAULT_NO_MEMORY) { /* The store goes on: no orphan may stay behind. */
@@ -88,6 +138,7 @@ enum vault_status core_flush_full(struct vault *v)
 {
     struct edit edit = {.has_log = true};
     struct memtable *full = v->full;
+    struct memtable *ranges = v->full_ranges;
     uint64_t log = v->full_log; /* the next rotation changes it as soon as `full` is free */
     struct table *table = NULL;
     struct version *next = NULL;
@@ -97,7 +148,9 @@ enum vault_status core_flush_full(struct vault *v)
         return VAULT_OK;
     edit.log = log + 1;
     edit.last_seq = memtable_last_seq(full);
-    st = core_build(v, full, &table);
+    if (ranges && memtable_last_seq(ranges) > edit.last_seq)
+        edit.last_seq = memtable_last_seq(ranges);
+    st = core_build(v, full, ranges, &table);
     if (!st)
         st = edit_add(&v->env, &edit, 0, table);
     if (st) {
@@ -118,7 +171,7 @@ enum vault_status core_flush_full(struct vault *v)
     core_install(v, next);
     next = NULL;
     thread_lock(&v->lock);
-    v->full = NULL;
+    v->full = v->full_ranges = NULL;
     v->flushes++;
     v->compaction_paused = false;
     if (edit.last_seq > v->durable_seq)
@@ -126,6 +179,7 @@ enum vault_status core_flush_full(struct vault *v)
     thread_wake(&v->done);
     thread_unlock(&v->lock);
     memtable_unref(&v->env, full);
+    memtable_unref(&v->env, ranges);
     remove_log(v, log);
 done:
     version_unref(&v->tables, next);
@@ -202,7 +256,7 @@ enum vault_status core_rotate(struct vault *v)
 
     if (st)
         return st;
-    if (!memtable_count(v->mem))
+    if (!memtable_count(v->mem) && !(v->mem_ranges && memtable_count(v->mem_ranges)))
         return VAULT_OK;
     must(v->wal.open);
     st = memtable_new(&v->env, &fresh);
@@ -223,6 +277,8 @@ enum vault_status core_rotate(struct vault *v)
     v->full = v->mem;
     v->full_log = number;
     v->mem = fresh;
+    v->full_ranges = v->mem_ranges;
+    v->mem_ranges = NULL;
     thread_wake(&v->work);
     thread_unlock(&v->lock);
     return v->options.background == VAULT_INLINE ? core_settle(v) : VAULT_OK;

@@ -23,18 +23,20 @@
 #define FORMAT_CURRENT_SIZE  32u
 
 /* Operations of a log record. */
-#define FORMAT_OP_DELETE    0u
-#define FORMAT_OP_PUT       1u
-#define FORMAT_OP_PUT_UNTIL 3u /* the value begins with the time at which it expires */
-#define FORMAT_EXPIRY       8u /* bytes of that time */
+#define FORMAT_OP_DELETE       0u
+#define FORMAT_OP_PUT          1u
+#define FORMAT_OP_DELETE_RANGE 2u /* [key, value) */
+#define FORMAT_OP_PUT_UNTIL    3u /* the value begins with the time at which it expires */
+#define FORMAT_EXPIRY          8u /* bytes of that time */
 
 /* Fields of a manifest edit. */
-#define FORMAT_EDIT_NEXT_FILE 1u
-#define FORMAT_EDIT_LAST_SEQ  2u
-#define FORMAT_EDIT_LOG       3u
-#define FORMAT_EDIT_ADD       4u
-#define FORMAT_EDIT_REMOVE    5u
-#define FORMAT_EDIT_CURSOR    6u
+#define FORMAT_EDIT_NEXT_FILE  1u
+#define FORMAT_EDIT_LAST_SEQ   2u
+#define FORMAT_EDIT_LOG        3u
+#define FORMAT_EDIT_ADD        4u
+#define FORMAT_EDIT_REMOVE     5u
+#define FORMAT_EDIT_CURSOR     6u
+#define FORMAT_EDIT_ADD_RANGES 7u /* as ADD, of a table with range deletes */
 
 /* Tables (sst.c, block.c). */
 #define FORMAT_TABLE_MAGIC   0x5453564du /* "MVST" */

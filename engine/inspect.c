@@ -72,7 +72,7 @@ static enum vault_status check_levels(struct vault *v)
             bytes += t->size;
             if (i == 0 && j > 0 && level->at[j - 1]->number >= t->number)
                 return breach(v, FORMAT_TABLE, t->number, "level 0 is out of order");
-            if (i > 0 && j > 0 && bytes_compare(level->at[j - 1]->largest, t->smallest) >= 0)
+            if (i > 0 && j > 0 && !table_before(level->at[j - 1], t->smallest))
                 return breach(v, FORMAT_TABLE, t->number, "tables of a level overlap");
             format_name(FORMAT_TABLE, t->number, name);
             st = os_file_size(&v->env, name, &size);

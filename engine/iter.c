@@ -2,7 +2,8 @@
  *
  * It walks a merge of memtables and levels, in which every version of every key appears, newest
  * first, and hides: versions newer than its sequence number, versions behind the newest visible
- * one, and keys whose newest visible version is a delete or has expired (K47). The time is that of
+ * one, and keys whose newest visible version is a delete, has expired (K47) or is hidden by a range
+ * delete. The time is that of
  * the iterator's creation.
  *
  * I1  Forward, the inner cursor stands on the entry shown; key and value are its views.
@@ -16,6 +17,7 @@ struct vault_iter {
     struct vault *v;
     struct core_view view;
     struct cursor *inner;
+    struct ranges ranges; /* of everything the iterator sees: what they hide is as if deleted */
     uint64_t now;
     bool valid, forward;
     enum vault_status status;
@@ -44,6 +46,15 @@ static bool keep(struct vault_iter *it, struct buffer *to, struct bytes bytes)
     return !st;
 }
 
+/* May the entry be shown? Takes the time off the front of its value. */
+static bool live(const struct vault_iter *it, const struct cursor *c, struct bytes *value)
+{
+    *value = c->value;
+    return cursor_live(c->tag, it->now, value) &&
+           (!it->ranges.count ||
+            ranges_cover(&it->ranges, c->key, it->view.seq) <= tag_seq(c->tag));
+}
+
 /* Shows the first visible entry at or after the inner cursor; with `pass`, after key it->key. */
 static void find_forward(struct vault_iter *it, bool pass)
 {
@@ -57,8 +68,7 @@ static void find_forward(struct vault_iter *it, bool pass)
             continue;
         if (pass && bytes_equal(c->key, buffer_bytes(&it->key)))
             continue;
-        value = c->value;
-        if (cursor_live(c->tag, it->now, &value)) {
+        if (live(it, c, &value)) {
             it->valid = true;
             break;
         }
@@ -86,8 +96,7 @@ static void find_backward(struct vault_iter *it)
         for (; c->valid && bytes_equal(c->key, buffer_bytes(&it->key)); c->ops->prev(c)) {
             if (tag_seq(c->tag) > it->view.seq)
                 continue;
-            value = c->value;
-            found = cursor_live(c->tag, it->now, &value);
+            found = live(it, c, &value);
             if (found && !keep(it, &it->value, value))
                 return;
         }
@@ -118,6 +127,40 @@ static enum vault_status collect(struct vault *v, struct core_view *view, struct
     return st;
 }
 
+/* The range deletes of a table; it may be closed later, so they are copied. */
+static enum vault_status add_ranges(struct vault_iter *it, struct table *t)
+{
+    struct tables *tables = &it->v->tables;
+    struct sst *sst = NULL;
+    enum vault_status st = table_pin(tables, t, &sst);
+
+    if (st)
+        return st;
+    for (size_t i = 0; !st && i < sst->ranges.count; i++) {
+        const struct range *r = &sst->ranges.at[i];
+
+        if (r->seq <= it->view.seq)
+            st = ranges_add(&it->v->env, &it->ranges, r->begin, r->end, r->seq);
+    }
+    table_unpin(tables, t);
+    return st;
+}
+
+static enum vault_status collect_ranges(struct vault_iter *it)
+{
+    struct core_view *view = &it->view;
+    struct env *env = &it->v->env;
+    enum vault_status st = core_ranges(env, view->mem_ranges, view->seq, &it->ranges);
+
+    if (!st)
+        st = core_ranges(env, view->full_ranges, view->seq, &it->ranges);
+    for (unsigned i = 0; i < VAULT_LEVELS; i++)
+        for (size_t j = 0; !st && j < view->version->levels[i].count; j++)
+            if (view->version->levels[i].at[j]->has_ranges)
+                st = add_ranges(it, view->version->levels[i].at[j]);
+    return st ? st : ranges_cut(env, &it->ranges);
+}
+
 enum vault_status vault_iter_new(struct vault *v, const struct vault_snapshot *snapshot,
                                  struct vault_iter **out)
 {
@@ -146,6 +189,8 @@ enum vault_status vault_iter_new(struct vault *v, const struct vault_snapshot *s
     else
         for (size_t i = 0; i < count; i++)
             cursor_free(children[i]);
+    if (!st)
+        st = collect_ranges(it);
 done:
     alloc_put(&v->env, children, max * sizeof(struct cursor *));
     if (st)
@@ -162,6 +207,7 @@ void vault_iter_free(struct vault_iter *it)
     if (!it)
         return;
     cursor_free(it->inner);
+    ranges_release(&v->env, &it->ranges);
     buffer_release(&v->env, &it->key);
     buffer_release(&v->env, &it->value);
     core_view_put(v, &it->view);

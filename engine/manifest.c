@@ -71,7 +71,7 @@ static size_t table_bytes(const struct table *t)
 
 static void put_table(struct buffer *to, unsigned level, const struct table *t)
 {
-    buffer_put_varint(to, FORMAT_EDIT_ADD);
+    buffer_put_varint(to, t->has_ranges ? FORMAT_EDIT_ADD_RANGES : FORMAT_EDIT_ADD);
     buffer_put_varint(to, level);
     buffer_put_varint(to, t->number);
     buffer_put_varint(to, t->size);
@@ -306,7 +306,8 @@ static enum vault_status read_current(struct manifest *m, uint64_t *number, uint
     return VAULT_OK;
 }
 
-static enum vault_status take_table(struct manifest *m, struct taker *t, struct version *v)
+static enum vault_status take_table(struct manifest *m, struct taker *t, bool has_ranges,
+                                    struct version *v)
 {
     struct table *table = NULL;
     uint64_t level = take_varint(t);
@@ -326,6 +327,7 @@ static enum vault_status take_table(struct manifest *m, struct taker *t, struct 
     st = table_new(m->tables, number, size, smallest, smallest_tag, largest, largest_tag, &table);
     if (st)
         return st;
+    table->has_ranges = has_ranges;
     st = version_add(m->tables, v, (unsigned)level, table);
     table_unref(m->tables, table);
     return st;
@@ -356,7 +358,8 @@ static enum vault_status take_edit(struct manifest *m, struct taker *t, struct v
             t->bad |= m->log_number > FORMAT_FILE_MAX;
             break;
         case FORMAT_EDIT_ADD:
-            st = take_table(m, t, v);
+        case FORMAT_EDIT_ADD_RANGES:
+            st = take_table(m, t, field == FORMAT_EDIT_ADD_RANGES, v);
             break;
         case FORMAT_EDIT_REMOVE:
             level = take_varint(t);

@@ -25,7 +25,7 @@
 struct recovery {
     struct vault *v;
     struct core_names names;
-    struct memtable *mem;
+    struct memtable *mem, *ranges;
     struct version *version;
     uint64_t last_seq;
     uint64_t prev_number, prev_end; /* the log replayed last, and where its good part ended */
@@ -48,6 +48,7 @@ static enum vault_status apply_record(struct recovery *r, const struct record_re
     struct bytes key;
     struct bytes value;
     unsigned kind = 0;
+    size_t ranges = 0;
     enum vault_status st = VAULT_OK;
 
     if (record->kind == FORMAT_RECORD_CLAIM)
@@ -58,16 +59,22 @@ static enum vault_status apply_record(struct recovery *r, const struct record_re
     if (record->seq > r->last_seq + 1)
         return lost(r, reader->file.name, record->offset, "sequence numbers are missing"); /* Y3 */
     if (record->seq <= r->last_seq || record->count == 0 ||
-        record->seq + record->count > FORMAT_SEQ_MAX || !ops_valid(record->payload, record->count))
+        record->seq + record->count > FORMAT_SEQ_MAX ||
+        !ops_valid(record->payload, record->count, &ranges))
         return env_fail(env, VAULT_CORRUPT, reader->file.name, record->offset, 0, "log record");
     st = memtable_reserve(env, r->mem, record->count, record->payload.len);
+    if (!st && ranges && !r->ranges)
+        st = memtable_new(env, &r->ranges);
+    if (!st && ranges)
+        st = memtable_reserve(env, r->ranges, record->count, record->payload.len);
     if (st)
         return st;
     for (uint32_t i = 0; i < record->count; i++) {
         bool good = ops_take(&ops, &kind, &key, &value);
 
         must(good); /* ops_valid has seen them all (W4) */
-        memtable_add(r->mem, tag_of(record->seq + i, kind), key, value);
+        memtable_add(kind == FORMAT_OP_DELETE_RANGE ? r->ranges : r->mem,
+                     tag_of(record->seq + i, kind), key, value);
     }
     r->last_seq = record->seq + record->count - 1;
     return VAULT_OK;
@@ -212,9 +219,9 @@ static enum vault_status settle(struct recovery *r)
     struct table *table = NULL;
     enum vault_status st = VAULT_OK;
 
-    if (memtable_count(r->mem)) {
+    if (memtable_count(r->mem) || r->ranges) {
         reached(recovered_log_flushed);
-        st = core_build(v, r->mem, &table);
+        st = core_build(v, r->mem, r->ranges, &table);
         if (!st)
             st = edit_add(&v->env, &edit, 0, table);
         if (st) {
@@ -332,6 +339,7 @@ enum vault_status core_recover(struct vault *v)
     }
     core_names_release(&r.names);
     memtable_unref(&v->env, r.mem);
+    memtable_unref(&v->env, r.ranges);
     if (st) {
         version_unref(&v->tables, r.version);
         return st;

@@ -1,6 +1,6 @@
 /* sst.c: sorted tables.
  *
- *   data block*  filter?  index  footer
+ *   data block*  range deletes?  filter?  index  footer
  *
  * A block is its contents, a type byte and a checksum of both. The index is a block whose keys are
  * the last entry of each data block, whole (K16: nothing is shortened), and whose values say where
@@ -12,6 +12,8 @@
  *     in the cache were verified when they went in.
  * S3  Offsets and lengths from the disk are checked against the size in the manifest before memory
  *     is asked for or bytes are read.
+ * S5  Smallest and largest cover the range deletes, too. A range ends before its end: where that is
+ *     the largest key, its tag is TAG_FIRST, which sorts before every entry of the key.
  * S4  Reading takes no more than needed: footer, then filter and index in one piece, blocks
  *     last. */
 #include "sst.h"
@@ -27,6 +29,7 @@ enum vault_status sst_begin(struct env *env, struct sst_builder *b, uint64_t num
         .env = env, .options = *options, .file = OS_FILE_CLOSED, .number = number};
     b->data.interval = options->restart_interval;
     b->index.interval = 1;
+    b->ranges.interval = 1; /* keys whole: the reader keeps views of them */
     format_name(FORMAT_TABLE, number, name);
     return os_create(env, name, &b->file);
 }
@@ -111,12 +114,13 @@ enum vault_status sst_add(struct sst_builder *b, struct bytes key, uint64_t tag,
     return block_size(&b->data) >= b->options.block_size ? cut_block(b) : VAULT_OK;
 }
 
-static void put_footer(struct sst_builder *b, uint8_t *p, uint64_t filter, uint64_t filter_len,
-                       uint64_t index, uint64_t index_len)
+static void put_footer(struct sst_builder *b, uint8_t *p, uint64_t ranges_len, uint64_t filter,
+                       uint64_t filter_len, uint64_t index, uint64_t index_len)
 {
     memset(p, 0, FORMAT_FOOTER);
     store_u32(p + 4, FORMAT_TABLE_MAGIC);
     store_u32(p + 8, FORMAT_VERSION);
+    store_u32(p + 12, (uint32_t)ranges_len);
     store_u64(p + 16, b->number);
     store_u64(p + 24, filter);
     store_u32(p + 32, (uint32_t)filter_len);
@@ -127,19 +131,73 @@ static void put_footer(struct sst_builder *b, uint8_t *p, uint64_t filter, uint6
     store_u32(p, b->env->crc(0, p + 4, FORMAT_FOOTER - 4));
 }
 
+enum vault_status sst_add_range(struct sst_builder *b, struct bytes begin, struct bytes end,
+                                uint64_t seq)
+{
+    bool first = b->ranges.count == 0;
+    uint64_t tag = tag_of(seq, FORMAT_OP_DELETE_RANGE);
+    enum vault_status st = VAULT_OK;
+
+    must(bytes_compare(begin, end) < 0);
+    if (first) {
+        b->range_tag = tag;
+        st = set_key(b->env, &b->range_begin, begin);
+    }
+    if (!st)
+        st = set_key(b->env, &b->range_end, end);
+    return st ? st : block_add(b->env, &b->ranges, begin, tag, end);
+}
+
+/* S5. */
+static enum vault_status widen(struct sst_builder *b)
+{
+    struct bytes begin = buffer_bytes(&b->range_begin);
+    struct bytes end = buffer_bytes(&b->range_end);
+    enum vault_status st = VAULT_OK;
+
+    if (!b->ranges.count)
+        return VAULT_OK;
+    if (!b->entries ||
+        entry_compare(begin, b->range_tag, buffer_bytes(&b->smallest), b->smallest_tag) < 0) {
+        b->smallest_tag = b->range_tag;
+        st = set_key(b->env, &b->smallest, begin);
+    }
+    if (!st && (!b->entries || bytes_compare(end, buffer_bytes(&b->largest)) > 0)) {
+        b->largest_tag = TAG_FIRST;
+        st = set_key(b->env, &b->largest, end);
+    }
+    return st;
+}
+
+/* Writes a block of which there is at most one, and says how long it is. */
+static enum vault_status put_single(struct sst_builder *b, struct block_builder *from, size_t *len)
+{
+    struct bytes contents = {NULL, 0};
+    enum vault_status st = block_finish(b->env, from, &contents);
+
+    if (st)
+        return st;
+    must(contents.len <= UINT32_MAX);
+    *len = contents.len;
+    return put_block(b, contents);
+}
+
 enum vault_status sst_finish(struct sst_builder *b, uint64_t *size)
 {
     uint8_t footer[FORMAT_FOOTER];
     uint64_t filter = 0;
     uint64_t index = 0;
+    size_t ranges_len = 0;
+    size_t index_len = 0;
     struct buffer bloom = {0};
-    struct bytes contents;
     enum vault_status st = VAULT_OK;
     enum vault_status closing = VAULT_OK;
 
-    must(b->entries > 0);
+    must(b->entries > 0 || b->ranges.count > 0);
     if (b->data.count)
         st = cut_block(b);
+    if (!st && b->ranges.count)
+        st = put_single(b, &b->ranges, &ranges_len);
     filter = offset_now(b);
     if (!st && b->hashes.len)
         st = bloom_build(b->env, (const uint64_t *)(const void *)b->hashes.data,
@@ -147,15 +205,14 @@ enum vault_status sst_finish(struct sst_builder *b, uint64_t *size)
     if (!st && bloom.len)
         st = put_block(b, buffer_bytes(&bloom));
     index = offset_now(b);
+    must(bloom.len <= UINT32_MAX);
     if (!st)
-        st = block_finish(b->env, &b->index, &contents);
+        st = put_single(b, &b->index, &index_len);
+    if (!st)
+        st = widen(b);
     if (st)
         goto done;
-    must(contents.len <= UINT32_MAX && bloom.len <= UINT32_MAX);
-    st = put_block(b, contents);
-    if (st)
-        goto done;
-    put_footer(b, footer, filter, bloom.len, index, contents.len);
+    put_footer(b, footer, ranges_len, filter, bloom.len, index, index_len);
     st = buffer_append(b->env, &b->pending, bytes_of(footer, sizeof footer));
     if (!st)
         st = write_pending(b);
@@ -171,7 +228,8 @@ done:
 
 uint64_t sst_size(const struct sst_builder *b)
 {
-    return offset_now(b) + block_size(&b->data) + block_size(&b->index) + FORMAT_FOOTER;
+    return offset_now(b) + block_size(&b->data) + block_size(&b->index) + block_size(&b->ranges) +
+           FORMAT_FOOTER;
 }
 
 void sst_builder_release(struct sst_builder *b)
@@ -185,6 +243,9 @@ void sst_builder_release(struct sst_builder *b)
     }
     block_release(b->env, &b->data);
     block_release(b->env, &b->index);
+    block_release(b->env, &b->ranges);
+    buffer_release(b->env, &b->range_begin);
+    buffer_release(b->env, &b->range_end);
     buffer_release(b->env, &b->pending);
     buffer_release(b->env, &b->hashes);
     buffer_release(b->env, &b->smallest);
@@ -208,12 +269,20 @@ static enum vault_status check_block(struct sst *t, const uint8_t *p, size_t len
     return VAULT_OK;
 }
 
-static enum vault_status read_footer(struct sst *t, uint64_t *filter, uint64_t *filter_len,
-                                     uint64_t *index, uint64_t *index_len)
+/* Offsets and lengths as the footer has them; the parts adjoin each other. */
+struct parts {
+    uint64_t ranges, ranges_len, filter, filter_len, index, index_len;
+};
+
+static uint64_t part_size(uint64_t len)
+{
+    return len ? len + FORMAT_BLOCK_TRAILER : 0;
+}
+
+static enum vault_status read_footer(struct sst *t, struct parts *parts)
 {
     uint8_t p[FORMAT_FOOTER];
     uint64_t at = t->size - FORMAT_FOOTER;
-    uint64_t tail = 0;
     size_t got = 0;
     enum vault_status st = os_read(t->env, &t->file, at, p, sizeof p, &got);
 
@@ -230,26 +299,81 @@ static enum vault_status read_footer(struct sst *t, uint64_t *filter, uint64_t *
     if (load_u32(p + 8) != FORMAT_VERSION)
         return env_fail(t->env, VAULT_UNSUPPORTED, t->file.name, at + 8, 0,
                         "unknown format version");
-    *filter = load_u64(p + 24);
-    *filter_len = load_u32(p + 32);
-    *index_len = load_u32(p + 36);
-    *index = load_u64(p + 40);
-    tail = *filter_len ? *filter_len + FORMAT_BLOCK_TRAILER : 0;
-    if (*filter > at || *index < *filter || *index > at || *index - *filter != tail ||
-        at - *index != *index_len + FORMAT_BLOCK_TRAILER)
+    parts->ranges_len = load_u32(p + 12);
+    parts->filter = load_u64(p + 24);
+    parts->filter_len = load_u32(p + 32);
+    parts->index_len = load_u32(p + 36);
+    parts->index = load_u64(p + 40);
+    if (parts->filter > at || parts->index < parts->filter || parts->index > at ||
+        parts->index - parts->filter != part_size(parts->filter_len) ||
+        at - parts->index != parts->index_len + FORMAT_BLOCK_TRAILER ||
+        part_size(parts->ranges_len) > parts->filter)
         return corrupt(t, at, "footer"); /* S3 */
+    parts->ranges = parts->filter - part_size(parts->ranges_len);
     return VAULT_OK;
+}
+
+/* The pieces of the range deletes, as views. */
+static enum vault_status read_ranges(struct sst *t, struct bytes contents, uint64_t offset)
+{
+    struct block_cursor at;
+    bool fits = true;
+    enum vault_status st = VAULT_OK;
+
+    block_cursor_init(t->env, &at);
+    block_cursor_open(&at, t->file.name, offset, contents);
+    for (at.c.ops->first(&at.c); !st && fits && at.c.valid; at.c.ops->next(&at.c)) {
+        fits = tag_kind(at.c.tag) == FORMAT_OP_DELETE_RANGE && at.c.key.data != at.key.data;
+        if (fits)
+            st = ranges_view(t->env, &t->ranges,
+                             (struct range){at.c.key, at.c.value, tag_seq(at.c.tag)}, &fits);
+    }
+    if (!st)
+        st = at.c.status;
+    block_cursor_release(&at);
+    return !st && !fits ? corrupt(t, offset, "range deletes") : st;
+}
+
+/* Everything behind the data blocks, in one piece (S4). */
+static enum vault_status read_tail(struct sst *t, const struct parts *parts)
+{
+    const uint8_t *ranges = NULL;
+    const uint8_t *filter = NULL;
+    const uint8_t *index = NULL;
+    size_t got = 0;
+    enum vault_status st = VAULT_OK;
+
+    t->data_end = parts->ranges;
+    t->tail_len = (size_t)(t->size - FORMAT_FOOTER - parts->ranges);
+    t->tail = alloc_get(t->env, t->tail_len);
+    if (!t->tail)
+        return env_fail(t->env, VAULT_NO_MEMORY, t->file.name, parts->ranges, 0, "table index");
+    st = os_read(t->env, &t->file, parts->ranges, t->tail, t->tail_len, &got);
+    if (!st && got < t->tail_len)
+        st = corrupt(t, parts->ranges + got, "table is shorter than the manifest says");
+    if (st)
+        return st;
+    ranges = t->tail;
+    filter = t->tail + (parts->filter - parts->ranges);
+    index = t->tail + (parts->index - parts->ranges);
+    if (parts->ranges_len)
+        st = check_block(t, ranges, (size_t)parts->ranges_len, parts->ranges);
+    if (!st && parts->filter_len)
+        st = check_block(t, filter, (size_t)parts->filter_len, parts->filter);
+    if (!st)
+        st = check_block(t, index, (size_t)parts->index_len, parts->index);
+    t->filter = bytes_of(filter, (size_t)parts->filter_len);
+    t->index = bytes_of(index, (size_t)parts->index_len);
+    if (!st && parts->ranges_len)
+        st = read_ranges(t, bytes_of(ranges, (size_t)parts->ranges_len), parts->ranges);
+    return st;
 }
 
 enum vault_status sst_open(struct env *env, struct cache *cache, uint64_t number, uint64_t size,
                            struct sst *t)
 {
     char name[OS_NAME_MAX];
-    uint64_t filter = 0;
-    uint64_t filter_len = 0;
-    uint64_t index = 0;
-    uint64_t index_len = 0;
-    size_t got = 0;
+    struct parts parts = {0};
     enum vault_status st = VAULT_OK;
 
     *t = (struct sst){
@@ -261,27 +385,9 @@ enum vault_status sst_open(struct env *env, struct cache *cache, uint64_t number
     if (st == VAULT_NOT_FOUND)
         st = env_fail(env, VAULT_CORRUPT, name, 0, 0, "table is missing");
     if (!st)
-        st = read_footer(t, &filter, &filter_len, &index, &index_len);
-    if (st)
-        goto done;
-    t->data_end = filter;
-    t->tail_len = (size_t)(size - FORMAT_FOOTER - filter);
-    t->tail = alloc_get(env, t->tail_len);
-    if (!t->tail)
-        st = env_fail(env, VAULT_NO_MEMORY, name, filter, 0, "table index");
+        st = read_footer(t, &parts);
     if (!st)
-        st = os_read(env, &t->file, filter, t->tail, t->tail_len, &got);
-    if (!st && got < t->tail_len)
-        st = corrupt(t, filter + got, "table is shorter than the manifest says");
-    if (!st && filter_len)
-        st = check_block(t, t->tail, (size_t)filter_len, filter);
-    if (!st)
-        st = check_block(t, t->tail + (index - filter), (size_t)index_len, index);
-    if (st)
-        goto done;
-    t->filter = bytes_of(t->tail, (size_t)filter_len);
-    t->index = bytes_of(t->tail + (index - filter), (size_t)index_len);
-done:
+        st = read_tail(t, &parts);
     if (st)
         sst_close(t);
     return st;
@@ -292,6 +398,7 @@ void sst_close(struct sst *t)
     enum vault_status ignored = os_close(t->env, &t->file); /* Nothing was written. */
 
     (void)ignored;
+    ranges_release(t->env, &t->ranges);
     alloc_put(t->env, t->tail, t->tail_len);
     t->tail = NULL;
 }
@@ -339,8 +446,8 @@ static struct bytes block_contents(const struct cache_block *block)
     return bytes_of(block->data, block->len - FORMAT_BLOCK_TRAILER);
 }
 
-enum vault_status sst_get(struct sst *t, struct bytes key, uint64_t seq, bool *found, uint64_t *tag,
-                          struct bytes *value, struct cache_block **out)
+static enum vault_status find_entry(struct sst *t, struct bytes key, uint64_t seq, bool *found,
+                                    uint64_t *tag, struct bytes *value, struct cache_block **out)
 {
     struct block_cursor at;
     struct cache_block *block = NULL;
@@ -372,6 +479,23 @@ done:
     cache_put(t->env, t->cache, block);
     block_cursor_release(&at);
     return st;
+}
+
+enum vault_status sst_get(struct sst *t, struct bytes key, uint64_t seq, bool *found, uint64_t *tag,
+                          struct bytes *value, struct cache_block **block)
+{
+    uint64_t cover = ranges_cover(&t->ranges, key, seq);
+    enum vault_status st = find_entry(t, key, seq, found, tag, value, block);
+
+    if (st || !cover || (*found && tag_seq(*tag) > cover))
+        return st;
+    if (*found)
+        cache_put(t->env, t->cache, *block);
+    *found = true;
+    *tag = tag_of(cover, FORMAT_OP_DELETE);
+    *value = bytes_of(NULL, 0);
+    *block = NULL;
+    return VAULT_OK;
 }
 
 struct sst_cursor {

@@ -7,6 +7,7 @@
 #include "block.h"
 #include "bloom.h"
 #include "cache.h"
+#include "ranges.h"
 
 struct sst_options {
     size_t block_size;
@@ -19,12 +20,14 @@ struct sst_builder {
     struct sst_options options;
     struct os_file file;
     uint64_t number;
-    struct block_builder data, index;
+    struct block_builder data, index, ranges;
     struct buffer pending; /* bytes not yet written */
     struct buffer hashes;  /* uint64_t each, in memory order */
     struct buffer smallest, largest;
     uint64_t smallest_tag, largest_tag;
     uint64_t entries;
+    struct buffer range_begin, range_end; /* of all range deletes */
+    uint64_t range_tag;                   /* of the first one */
 };
 
 /* Creates the file. Release the builder in every case. */
@@ -33,8 +36,12 @@ MUST_USE enum vault_status sst_begin(struct env *env, struct sst_builder *b, uin
 /* Entries come in order (cursor.h). */
 MUST_USE enum vault_status sst_add(struct sst_builder *b, struct bytes key, uint64_t tag,
                                    struct bytes value);
-/* Writes filter, index and footer, syncs and closes the file. Its directory entry is not durable.
- */
+/* The pieces of range deletes, in order (ranges.h), before or between the entries. Entries may lie
+ * anywhere. */
+MUST_USE enum vault_status sst_add_range(struct sst_builder *b, struct bytes begin,
+                                         struct bytes end, uint64_t seq);
+/* Writes range deletes, filter, index and footer, syncs and closes the file. Its directory entry is
+ * not durable. */
 MUST_USE enum vault_status sst_finish(struct sst_builder *b, uint64_t *size);
 uint64_t sst_size(const struct sst_builder *b); /* of the file, as if finished now, roughly */
 /* Closes what is open. The file stays. */
@@ -46,9 +53,10 @@ struct sst {
     struct os_file file;
     uint64_t number, size;
     uint64_t data_end; /* blocks lie before it */
-    uint8_t *tail;     /* filter and index, as read */
+    uint8_t *tail;     /* range deletes, filter and index, as read */
     size_t tail_len;
     struct bytes filter, index; /* views into tail */
+    struct ranges ranges;       /* the same */
 };
 
 /* `size` is what the manifest says; a shorter file is VAULT_CORRUPT. A missing one is, too. */
@@ -56,8 +64,8 @@ MUST_USE enum vault_status sst_open(struct env *env, struct cache *cache, uint64
                                     uint64_t size, struct sst *t);
 void sst_close(struct sst *t);
 
-/* The newest entry of `key` at `seq`. On `found`, `block` holds the bytes of `value`: cache_put
- * it. */
+/* The newest entry of `key` at `seq`; a range delete that hides it is found as a delete. On
+ * `found`, `block` holds the bytes of `value`: cache_put it. */
 MUST_USE enum vault_status sst_get(struct sst *t, struct bytes key, uint64_t seq, bool *found,
                                    uint64_t *tag, struct bytes *value, struct cache_block **block);
 

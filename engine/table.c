@@ -140,6 +140,11 @@ enum vault_status table_pin(struct tables *tables, struct table *t, struct sst *
         if (tables->open_count >= TABLES_OPEN_MAX && tables->oldest)
             shut(tables, tables->oldest);
         st = sst_open(tables->env, tables->cache, t->number, t->size, &t->sst);
+        if (!st && t->sst.ranges.count && !t->has_ranges) { /* iterators would pass them over */
+            st = env_fail(tables->env, VAULT_CORRUPT, t->sst.file.name, 0, 0,
+                          "range deletes that the manifest does not know of");
+            sst_close(&t->sst);
+        }
         if (!st) {
             t->open = true;
             tables->open_count++;

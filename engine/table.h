@@ -18,6 +18,7 @@ struct table {
     uint32_t pins;
     bool obsolete; /* a durable edit dropped it: the file goes with the last reference */
     bool open;
+    bool has_ranges; /* range deletes */
     struct sst sst;
     size_t keys_len;
     uint8_t keys[];
@@ -43,6 +44,14 @@ void table_ref(struct tables *tables, struct table *t);
 void table_unref(struct tables *tables, struct table *t);
 void table_obsolete(struct tables *tables, struct table *t);
 bool tables_hold(struct tables *tables, uint64_t number); /* does anyone hold this table? */
+
+/* Is everything in the table before `key`? A largest key with TAG_FIRST is not in it (S5). */
+static inline bool table_before(const struct table *t, struct bytes key)
+{
+    int c = bytes_compare(t->largest, key);
+
+    return c < 0 || (c == 0 && t->largest_tag == TAG_FIRST);
+}
 
 /* An open reader, until table_unpin. */
 MUST_USE enum vault_status table_pin(struct tables *tables, struct table *t, struct sst **out);

@@ -9,6 +9,9 @@
  *     bytes may have reached the disk.
  * P3  durable_seq moves only after a sync that succeeded, to what was written before it; or when a
  *     flush or recovery has made a table durable.
+ * P5  Range deletes are kept beside the memtable, in one of their own, which is there only once one
+ *     was written: who never uses them pays nothing. A get that finds one covering the key takes it
+ *     for a delete: whatever is older lies behind it. Their number in memory is limited.
  * P4  A batch becomes visible by one change of last_seq (K51). A view takes its references and its
  *     sequence number under one lock, and so does a snapshot its registration (K43). */
 #include <stdlib.h>
@@ -17,6 +20,7 @@
 struct vault_batch {
     struct buffer ops;
     uint32_t count;
+    size_t ranges;  /* how many of them are range deletes */
     bool failed;    /* memory ran out: the batch is not whole */
     struct env env; /* malloc; a batch belongs to no handle */
 };
@@ -93,6 +97,8 @@ static void dismantle(struct vault *v)
     manifest_release(&v->manifest);
     memtable_unref(&v->env, v->mem);
     memtable_unref(&v->env, v->full);
+    memtable_unref(&v->env, v->mem_ranges);
+    memtable_unref(&v->env, v->full_ranges);
     version_unref(&v->tables, v->version);
     tables_release(&v->tables);
     cache_release(&v->env, &v->cache);
@@ -235,7 +241,11 @@ static bool pair_valid(const void *key, size_t key_len, const void *value, size_
 static enum vault_status write_one(struct vault *v, const struct core_op *op, bool sync,
                                    uint64_t *seq)
 {
-    struct core_write write = {.op = op, .count = 1, .bytes = core_op_size(op), .sync = sync};
+    struct core_write write = {.op = op,
+                               .count = 1,
+                               .ranges = op->kind == FORMAT_OP_DELETE_RANGE,
+                               .bytes = core_op_size(op),
+                               .sync = sync};
 
     return core_write(v, &write, seq);
 }
@@ -280,6 +290,24 @@ enum vault_status vault_delete(struct vault *v, const void *key, size_t key_len,
     return write_one(v, &op, sync, seq);
 }
 
+static bool range_valid(const void *begin, size_t begin_len, const void *end, size_t end_len)
+{
+    return pair_valid(begin, begin_len, NULL, 0) && pair_valid(end, end_len, NULL, 0) &&
+           bytes_compare(bytes_of(begin, begin_len), bytes_of(end, end_len)) < 0;
+}
+
+enum vault_status vault_delete_range(struct vault *v, const void *begin, size_t begin_len,
+                                     const void *end, size_t end_len, bool sync, uint64_t *seq)
+{
+    struct core_op op;
+
+    if (!v || !range_valid(begin, begin_len, end, end_len))
+        return VAULT_INVALID;
+    op = (struct core_op){FORMAT_OP_DELETE_RANGE, bytes_of(begin, begin_len),
+                          bytes_of(end, end_len), 0};
+    return write_one(v, &op, sync, seq);
+}
+
 struct vault_batch *vault_batch_new(void)
 {
     struct vault_batch *batch = calloc(1, sizeof *batch);
@@ -306,6 +334,7 @@ void vault_batch_clear(struct vault_batch *batch)
 {
     batch->ops.len = 0;
     batch->count = 0;
+    batch->ranges = 0;
     batch->failed = false;
 }
 
@@ -323,6 +352,7 @@ static enum vault_status batch_add(struct vault_batch *batch, const struct core_
     }
     core_op_encode(&batch->ops, op);
     batch->count++;
+    batch->ranges += op->kind == FORMAT_OP_DELETE_RANGE;
     return VAULT_OK;
 }
 
@@ -359,6 +389,18 @@ enum vault_status vault_batch_delete(struct vault_batch *batch, const void *key,
     return batch_add(batch, &op);
 }
 
+enum vault_status vault_batch_delete_range(struct vault_batch *batch, const void *begin,
+                                           size_t begin_len, const void *end, size_t end_len)
+{
+    struct core_op op;
+
+    if (!batch || !range_valid(begin, begin_len, end, end_len))
+        return VAULT_INVALID;
+    op = (struct core_op){FORMAT_OP_DELETE_RANGE, bytes_of(begin, begin_len),
+                          bytes_of(end, end_len), 0};
+    return batch_add(batch, &op);
+}
+
 size_t vault_batch_count(const struct vault_batch *batch)
 {
     return batch->count;
@@ -382,6 +424,7 @@ enum vault_status vault_write(struct vault *v, const struct vault_batch *batch, 
     }
     write = (struct core_write){.ops = buffer_bytes(&batch->ops),
                                 .count = batch->count,
+                                .ranges = batch->ranges,
                                 .bytes = batch->ops.len,
                                 .sync = sync};
     return core_write(v, &write, seq);
@@ -413,8 +456,17 @@ enum vault_status vault_sync(struct vault *v)
 void core_view_get(struct vault *v, const struct vault_snapshot *snapshot, struct core_view *view)
 {
     thread_lock(&v->lock); /* P4 */
-    *view = (struct core_view){v->mem, v->full, v->version, snapshot ? snapshot->seq : v->last_seq};
+    *view = (struct core_view){.mem = v->mem,
+                               .full = v->full,
+                               .mem_ranges = v->mem_ranges,
+                               .full_ranges = v->full_ranges,
+                               .version = v->version,
+                               .seq = snapshot ? snapshot->seq : v->last_seq};
     memtable_ref(view->mem);
+    if (view->mem_ranges)
+        memtable_ref(view->mem_ranges);
+    if (view->full_ranges)
+        memtable_ref(view->full_ranges);
     if (view->full)
         memtable_ref(view->full);
     version_ref(view->version);
@@ -425,7 +477,43 @@ void core_view_put(struct vault *v, struct core_view *view)
 {
     memtable_unref(&v->env, view->mem);
     memtable_unref(&v->env, view->full);
+    memtable_unref(&v->env, view->mem_ranges);
+    memtable_unref(&v->env, view->full_ranges);
     version_unref(&v->tables, view->version);
+}
+
+/* The newest range delete of a memtable that covers the key. */
+static enum vault_status cover_of(struct vault *v, struct memtable *ranges, struct bytes key,
+                                  uint64_t seq, uint64_t *cover)
+{
+    struct cursor *c = NULL;
+    enum vault_status st = memtable_cursor(&v->env, ranges, &c);
+
+    *cover = 0;
+    if (st)
+        return st;
+    for (c->ops->first(c); c->valid && bytes_compare(c->key, key) <= 0; c->ops->next(c))
+        if (tag_seq(c->tag) <= seq && tag_seq(c->tag) > *cover && bytes_compare(key, c->value) < 0)
+            *cover = tag_seq(c->tag);
+    cursor_free(c);
+    return VAULT_OK;
+}
+
+/* As sst_get, in a memtable and its range deletes (NULL: none). */
+static enum vault_status mem_get(struct vault *v, struct memtable *mem, struct memtable *ranges,
+                                 struct bytes key, uint64_t seq, bool *found, uint64_t *tag,
+                                 struct bytes *value)
+{
+    uint64_t cover = 0;
+    enum vault_status st = ranges ? cover_of(v, ranges, key, seq, &cover) : VAULT_OK;
+
+    *found = memtable_get(mem, key, seq, tag, value);
+    if (st || !cover || (*found && tag_seq(*tag) > cover))
+        return st;
+    *found = true;
+    *tag = tag_of(cover, FORMAT_OP_DELETE);
+    *value = bytes_of(NULL, 0);
+    return VAULT_OK;
 }
 
 enum vault_status vault_get(struct vault *v, const struct vault_snapshot *snapshot,
@@ -442,10 +530,10 @@ enum vault_status vault_get(struct vault *v, const struct vault_snapshot *snapsh
     if (!v || !value || !value_len || !pair_valid(key_data, key_len, NULL, 0))
         return VAULT_INVALID;
     core_view_get(v, snapshot, &view);
-    found = memtable_get(view.mem, key, view.seq, &tag, &got);
-    if (!found && view.full)
-        found = memtable_get(view.full, key, view.seq, &tag, &got);
-    if (!found) /* K22: a delete that was found ends the search */
+    st = mem_get(v, view.mem, view.mem_ranges, key, view.seq, &found, &tag, &got);
+    if (!st && !found && view.full)
+        st = mem_get(v, view.full, view.full_ranges, key, view.seq, &found, &tag, &got);
+    if (!st && !found) /* K22: a delete that was found ends the search */
         st = version_get(&v->tables, view.version, key, view.seq, &found, &tag, &got, &block);
     if (!st && !(found && core_live(v, tag, &got)))
         st = VAULT_NOT_FOUND;

@@ -147,10 +147,10 @@ enum vault_status version_add(struct tables *tables, struct version *v, unsigned
         return st;
     while (at > 0 && before(level, table, l->at[at - 1]))
         at--;
-    if (bytes_compare(table->smallest, table->largest) > 0 ||
+    if (table_before(table, table->smallest) ||
         (at > 0 && (l->at[at - 1]->number == table->number ||
-                    (level > 0 && bytes_compare(l->at[at - 1]->largest, table->smallest) >= 0))) ||
-        (at < l->count && level > 0 && bytes_compare(table->largest, l->at[at]->smallest) >= 0))
+                    (level > 0 && !table_before(l->at[at - 1], table->smallest)))) ||
+        (at < l->count && level > 0 && !table_before(table, l->at[at]->smallest)))
         return env_fail(tables->env, VAULT_CORRUPT, "", 0, 0, "tables of a level overlap");
     memmove(l->at + at + 1, l->at + at, (l->count - at) * sizeof(struct table *));
     l->at[at] = table;
@@ -197,7 +197,7 @@ size_t level_find(const struct level *level, struct bytes key)
     while (low < high) {
         size_t mid = low + (high - low) / 2;
 
-        if (bytes_compare(level->at[mid]->largest, key) < 0)
+        if (table_before(level->at[mid], key))
             low = mid + 1;
         else
             high = mid;
@@ -207,8 +207,7 @@ size_t level_find(const struct level *level, struct bytes key)
 
 bool table_overlaps(const struct table *t, const struct bytes *begin, const struct bytes *end)
 {
-    return !(begin && bytes_compare(t->largest, *begin) < 0) &&
-           !(end && bytes_compare(t->smallest, *end) > 0);
+    return !(begin && table_before(t, *begin)) && !(end && bytes_compare(t->smallest, *end) > 0);
 }
 
 static enum vault_status table_get(struct tables *tables, struct table *t, struct bytes key,

@@ -142,26 +142,32 @@ bool ops_take(struct taker *ops, unsigned *kind, struct bytes *key, struct bytes
     if (ops->bad)
         return false;
     *kind = byte.data[0];
-    if (*kind != FORMAT_OP_DELETE && *kind != FORMAT_OP_PUT && *kind != FORMAT_OP_PUT_UNTIL)
+    if (*kind > FORMAT_OP_PUT_UNTIL)
         return false;
     *key = take_bytes(ops, take_varint(ops));
     if (*kind != FORMAT_OP_DELETE)
         *value = take_bytes(ops, take_varint(ops));
     if (*kind == FORMAT_OP_PUT_UNTIL)
         more = FORMAT_EXPIRY;
+    if (*kind == FORMAT_OP_DELETE_RANGE && !ops->bad)
+        return key->len <= VAULT_KEY_MAX && value->len <= VAULT_KEY_MAX &&
+               bytes_compare(*key, *value) < 0;
     return !ops->bad && key->len <= VAULT_KEY_MAX && value->len >= more &&
            value->len - more <= VAULT_VALUE_MAX;
 }
 
-bool ops_valid(struct bytes ops, uint32_t count)
+bool ops_valid(struct bytes ops, uint32_t count, size_t *ranges)
 {
     struct taker t = taker_of(ops);
     struct bytes key;
     struct bytes value;
     unsigned kind = 0;
 
-    for (uint32_t i = 0; i < count; i++)
+    *ranges = 0;
+    for (uint32_t i = 0; i < count; i++) {
         if (!ops_take(&t, &kind, &key, &value))
             return false;
+        *ranges += kind == FORMAT_OP_DELETE_RANGE;
+    }
     return taker_left(&t) == 0;
 }

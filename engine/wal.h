@@ -40,7 +40,8 @@ void ops_encode(struct buffer *to, unsigned kind, struct bytes key, struct bytes
 void ops_encode_until(struct buffer *to, struct bytes key, struct bytes value, uint64_t expires);
 /* Takes the next operation; sets ops->bad on damage. */
 bool ops_take(struct taker *ops, unsigned *kind, struct bytes *key, struct bytes *value);
-/* Are there exactly `count` good operations? Asked of bytes from disk before any is applied. */
-bool ops_valid(struct bytes ops, uint32_t count);
+/* Are there exactly `count` good operations? Asked of bytes from disk before any is applied.
+ * `ranges` receives how many of them are range deletes. */
+bool ops_valid(struct bytes ops, uint32_t count, size_t *ranges);
 
 #endif

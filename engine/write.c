@@ -17,6 +17,7 @@
  * E4  A group is bounded, so that a small write does not wait for many large ones. */
 #include "core.h"
 
+#define RANGES_MAX 128u                /* range deletes in one memtable; more make it full */
 #define GROUP_MAX  ((size_t)1 << 20)   /* bytes of operations */
 #define GROUP_MORE ((size_t)128 << 10) /* that a small write waits for */
 
@@ -45,8 +46,36 @@ static void wait_for_level0(struct vault *v)
     thread_unlock(&v->lock);
 }
 
-/* Room in the memtable and a log to write to. `writing` is held. */
-static enum vault_status make_room(struct vault *v, size_t count, size_t bytes)
+static bool memory_full(const struct vault *v)
+{
+    size_t size = memtable_size(v->mem);
+
+    if (v->mem_ranges)
+        size += memtable_size(v->mem_ranges);
+    return size >= v->options.write_buffer_size ||
+           (v->mem_ranges && memtable_count(v->mem_ranges) >= RANGES_MAX);
+}
+
+/* P5. */
+static enum vault_status reserve_ranges(struct vault *v, size_t count, size_t bytes)
+{
+    struct memtable *fresh = NULL;
+    enum vault_status st = VAULT_OK;
+
+    if (!v->mem_ranges) {
+        st = memtable_new(&v->env, &fresh);
+        if (st)
+            return st;
+        thread_lock(&v->lock);
+        v->mem_ranges = fresh;
+        thread_unlock(&v->lock);
+    }
+    return memtable_reserve(&v->env, v->mem_ranges, count, bytes);
+}
+
+/* Room in the memtable and a log to write to, for `count` operations, `ranges` of them range
+ * deletes. `writing` is held. */
+static enum vault_status make_room(struct vault *v, size_t count, size_t ranges, size_t bytes)
 {
     struct record_origin origin;
     enum vault_status st = VAULT_OK;
@@ -55,12 +84,14 @@ static enum vault_status make_room(struct vault *v, size_t count, size_t bytes)
     if (count >= FORMAT_SEQ_MAX - v->last_seq)
         return env_fail(&v->env, VAULT_UNSUPPORTED, "", 0, 0, "sequence numbers are used up");
 
-    if (memtable_size(v->mem) >= v->options.write_buffer_size) {
+    if (memory_full(v)) {
         wait_for_level0(v);
         st = core_rotate(v);
     }
     if (!st)
         st = memtable_reserve(&v->env, v->mem, count, bytes); /* T1 */
+    if (!st && ranges)
+        st = reserve_ranges(v, ranges, bytes);
     if (st || v->wal.open)
         return st;
     origin = v->chain;
@@ -77,14 +108,14 @@ static enum vault_status make_room(struct vault *v, size_t count, size_t bytes)
 /* A group: the leader and those that follow it in the queue, up to `last`. */
 struct group {
     struct core_write *leader, *last;
-    size_t count, bytes;
+    size_t count, ranges, bytes;
     size_t written; /* bytes of the log */
 };
 
 /* `lock` is held. */
 static struct group take_group(struct core_write *leader)
 {
-    struct group g = {leader, leader, leader->count, leader->bytes, 0};
+    struct group g = {leader, leader, leader->count, leader->ranges, leader->bytes, 0};
     size_t max = leader->bytes <= GROUP_MORE ? leader->bytes + GROUP_MORE : GROUP_MAX;
 
     for (struct core_write *w = leader->next; w; w = w->next) {
@@ -94,6 +125,7 @@ static struct group take_group(struct core_write *leader)
             break;
         g.last = w;
         g.count += w->count;
+        g.ranges += w->ranges;
         g.bytes += w->bytes;
     }
     return g;
@@ -141,7 +173,8 @@ static void insert_group(struct vault *v, const struct group *g)
             bool good = ops_take(&taker, &kind, &key, &value);
 
             must(good); /* encoded by this process */
-            memtable_add(v->mem, tag_of(++seq, kind), key, value);
+            memtable_add(kind == FORMAT_OP_DELETE_RANGE ? v->mem_ranges : v->mem,
+                         tag_of(++seq, kind), key, value);
         }
         if (w == g->last)
             return;
@@ -152,7 +185,7 @@ static void insert_group(struct vault *v, const struct group *g)
 /* `writing` is held. */
 static enum vault_status write_group(struct vault *v, struct group *g, bool sync)
 {
-    enum vault_status st = make_room(v, g->count, g->bytes);
+    enum vault_status st = make_room(v, g->count, g->ranges, g->bytes);
 
     if (!st)
         st = encode_group(v, g);

@@ -142,13 +142,16 @@ bool plain_ops(struct bytes ops, uint32_t count, uint64_t seq, struct plain_list
         struct bytes kind = take_bytes(&t, 1);
         struct plain_entry entry = {.key = take_bytes(&t, take_varint(&t))};
 
-        if (t.bad || kind.data[0] > 3 || kind.data[0] == 2 || entry.key.len > VAULT_KEY_MAX)
+        if (t.bad || kind.data[0] > 3 || entry.key.len > VAULT_KEY_MAX)
             return false;
         entry.tag = (seq + i) * 4 + kind.data[0];
         if (kind.data[0])
             entry.value = take_bytes(&t, take_varint(&t));
         if (t.bad || entry.value.len > VAULT_VALUE_MAX + (kind.data[0] == 3 ? 8 : 0) ||
             (kind.data[0] == 3 && entry.value.len < 8))
+            return false;
+        if (kind.data[0] == 2 &&
+            (entry.value.len > VAULT_KEY_MAX || bytes_compare(entry.key, entry.value) >= 0))
             return false;
         plain_add(out, entry);
     }
@@ -251,11 +254,46 @@ static void read_blocks(struct plain *p, struct plain_table *t, struct bytes fil
     }
 }
 
+/* The range deletes: keys whole, each behind the one before it or with the same ends and older. */
+static bool read_ranges(struct bytes contents, struct plain_list *out)
+{
+    uint64_t restarts = contents.len < 4 ? 0 : load_u32(contents.data + contents.len - 4);
+    uint64_t end, at;
+
+    if (contents.len < 4 || restarts > (contents.len - 4) / 4)
+        return false;
+    end = contents.len - 4 - 4 * restarts;
+    if (restarts == 0)
+        return end == 0;
+    for (at = load_u32(contents.data + end); at < end;) {
+        struct taker t = taker_of(bytes_of(contents.data + at, end - at));
+        uint64_t shared = take_varint(&t);
+        uint64_t own = take_varint(&t);
+        uint64_t value_len = take_varint(&t);
+        struct plain_entry entry = {.tag = take_varint(&t)};
+        const struct plain_entry *last = out->count ? &out->at[out->count - 1] : NULL;
+
+        entry.key = take_bytes(&t, own);
+        entry.value = take_bytes(&t, value_len);
+        if (t.bad || shared || own > VAULT_KEY_MAX || tag_kind(entry.tag) != FORMAT_OP_DELETE_RANGE)
+            return false;
+        if (bytes_compare(entry.key, entry.value) >= 0)
+            return false;
+        if (last && bytes_compare(last->value, entry.key) > 0 &&
+            !(bytes_equal(last->key, entry.key) && bytes_equal(last->value, entry.value) &&
+              last->tag > entry.tag))
+            return false;
+        plain_add(out, entry);
+        at = (uint64_t)(t.p - contents.data);
+    }
+    return out->count > 0;
+}
+
 void plain_table_read(struct plain *p, struct plain_table *t, struct bytes file, uint64_t number)
 {
     const uint8_t *foot = file.data + file.len - FORMAT_FOOTER;
     uint64_t end = file.len - FORMAT_FOOTER;
-    uint64_t filter, filter_len, index, index_len;
+    uint64_t ranges_len, ranges, filter, filter_len, index, index_len;
     struct plain_list names = {0};
 
     *t = (struct plain_table){0};
@@ -263,18 +301,24 @@ void plain_table_read(struct plain *p, struct plain_table *t, struct bytes file,
         load_u32(foot + 4) != FORMAT_TABLE_MAGIC || load_u32(foot + 8) != FORMAT_VERSION ||
         load_u64(foot + 16) != number || load_u64(foot + 56) != file.len)
         return;
+    ranges_len = load_u32(foot + 12);
     filter = load_u64(foot + 24);
     filter_len = load_u32(foot + 32);
     index_len = load_u32(foot + 36);
     index = load_u64(foot + 40);
     if (filter > end || index > end || index + index_len + FORMAT_BLOCK_TRAILER != end ||
-        filter + (filter_len ? filter_len + FORMAT_BLOCK_TRAILER : 0) != index)
+        filter + (filter_len ? filter_len + FORMAT_BLOCK_TRAILER : 0) != index ||
+        (ranges_len ? ranges_len + FORMAT_BLOCK_TRAILER : 0) > filter)
         return;
+    ranges = filter - (ranges_len ? ranges_len + FORMAT_BLOCK_TRAILER : 0);
     t->opens = sealed(file, index, index_len) && (!filter_len || sealed(file, filter, filter_len));
+    if (t->opens && ranges_len)
+        t->opens = sealed(file, ranges, ranges_len) &&
+                   read_ranges(bytes_of(file.data + ranges, ranges_len), &t->ranges);
     if (!t->opens)
         return;
     if (plain_block(p, bytes_of(file.data + index, index_len), &names))
-        read_blocks(p, t, file, filter, &names);
+        read_blocks(p, t, file, ranges, &names);
     plain_list_release(&names);
     for (size_t i = 0; t->whole && i < t->entries.count; i++)
         t->whole = tag_seq(t->entries.at[i].tag) <= FORMAT_SEQ_MAX &&
@@ -285,4 +329,5 @@ void plain_table_read(struct plain *p, struct plain_table *t, struct bytes file,
 void plain_table_release(struct plain_table *t)
 {
     plain_list_release(&t->entries);
+    plain_list_release(&t->ranges);
 }

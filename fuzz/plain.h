@@ -70,6 +70,7 @@ struct plain_table {
     bool whole;   /* and all entries can be had, in order, and are in the filter */
     bool unsound; /* the index is good, but names a block that is not there or damaged */
     struct plain_list entries;
+    struct plain_list ranges; /* range deletes, [key, value) */
 };
 
 /* A table of that number whose size is that of `file`. */
@@ -84,7 +85,7 @@ struct plain_store {
     bool exact;   /* all of it is sound: the content is known, and the store has to work */
     bool unsound; /* a table cannot be opened, or names a block that is damaged */
     uint64_t last_seq;
-    struct plain_list entries; /* all of them; sorted by plain_live */
+    struct plain_list entries; /* all of them, range deletes too; sorted by plain_live */
     struct plain_list live;    /* what a scan has to show */
 };
 

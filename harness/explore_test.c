@@ -154,7 +154,7 @@ static bool toy_decode(struct toy *toy, const uint8_t *data, size_t len)
         if (len < 3 || data[1] > 32 || data[2] > TOY_VALUE || len < 3u + data[1] + data[2])
             return false;
         write = (struct pc_write){data[0] != 0, bytes_of(data + 3, data[1]),
-                                  bytes_of(data + 3 + data[1], data[2]), 0};
+                                  bytes_of(data + 3 + data[1], data[2]), 0, false};
         toy_apply(toy, &write);
         len -= 3u + data[1] + data[2];
         data += 3 + data[1] + data[2];

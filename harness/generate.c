@@ -20,7 +20,9 @@ enum question {
     ASK_SLOT,
     ASK_SEED,
     ASK_TTL,
-    ASK_TTL2
+    ASK_TTL2,
+    ASK_RANGE,
+    ASK_WIDTH
 };
 
 struct draw {
@@ -31,6 +33,8 @@ struct draw {
     uint32_t keys, key_set;
     uint32_t long_values; /* in 16: how often a value is longer than 100 bytes */
     uint32_t syncs;       /* in 16 */
+    bool ranges;          /* in batches, too */
+    uint32_t wide;        /* in 8: how often a range is of any width, not narrow */
     uint32_t ttls;        /* in 16: how often a value expires */
     uint32_t weight[OP_KINDS], weights;
     uint32_t next_seed;
@@ -70,6 +74,31 @@ static struct value draw_value(struct draw *draw)
     else
         len = ask(draw, ASK_LEN2, 100);
     return (struct value){len, ++draw->next_seed, NULL};
+}
+
+/* A delete of a range: mostly a narrow one. Two equal keys make a delete of that key. */
+static void draw_range(struct draw *draw, struct op *op)
+{
+    struct trace *trace = draw->trace;
+    uint32_t begin = ask(draw, ASK_KEY, draw->keys), end;
+    uint8_t bytes[64];
+    uint16_t low, high;
+
+    end = ask(draw, ASK_WIDTH, 8) >= draw->wide ? (begin + 1 + ask(draw, ASK_KEY2, 3)) % draw->keys
+                                                : ask(draw, ASK_KEY2, draw->keys);
+    low = trace_key(trace, bytes_of(bytes, values_key(draw->key_set, begin, bytes)));
+    high = trace_key(trace, bytes_of(bytes, values_key(draw->key_set, end, bytes)));
+    if (bytes_compare(trace->keys[low], trace->keys[high]) > 0) {
+        uint16_t swap = low;
+
+        low = high;
+        high = swap;
+    }
+    trace_add_write(trace, op, true, low, (struct value){0});
+    if (low != high)
+        trace->writes[trace->write_count - 1].key_end = high;
+    else if (op->kind == OP_DELETE_RANGE)
+        op->kind = OP_DELETE;
 }
 
 static void draw_write(struct draw *draw, struct op *op, bool is_delete)
@@ -137,6 +166,10 @@ static void draw_op(struct draw *draw)
     }
     op = trace_add(draw->trace, kind);
     switch (kind) {
+    case OP_DELETE_RANGE:
+        draw_range(draw, op);
+        op->sync = ask(draw, ASK_SYNC, 16) < draw->syncs;
+        break;
     case OP_PUT:
     case OP_DELETE:
     case OP_BATCH: {
@@ -144,6 +177,10 @@ static void draw_op(struct draw *draw)
 
         for (uint32_t i = 0; i < count; i++) {
             draw->part = i;
+            if (draw->ranges && kind == OP_BATCH && ask(draw, ASK_RANGE, 8) == 0) {
+                draw_range(draw, op);
+                continue;
+            }
             draw_write(draw, op,
                        kind == OP_DELETE || (kind == OP_BATCH && ask(draw, ASK_DELETE, 4) == 0));
         }
@@ -202,6 +239,10 @@ static void draw_weights(struct draw *draw, const struct generator *generator)
         draw->weight[optional[i].kind] =
             optional[i].weight * scale[config(draw, 16 + (uint32_t)i, 4)];
     }
+    draw->ranges = config(draw, 62, 2) == 0;
+    draw->wide = (uint32_t[]){1, 2, 5}[config(draw, 64, 3)];
+    if (draw->ranges)
+        draw->weight[OP_DELETE_RANGE] = 8 + 16 * config(draw, 63, 3);
     draw->ttls = (uint32_t[]){0, 0, 3, 8}[config(draw, 61, 4)];
     if (draw->ttls)
         draw->weight[OP_CLOCK] = 12;

@@ -349,6 +349,23 @@ void model_rebase(struct model *model, const struct model *from, const struct se
     free(bases);
 }
 
+/* A delete of a range is a delete of every key in it that was ever there. Keys that come later were
+ * absent before, anyhow; and a key that is absent, whatever became of the last unit, stays so. */
+static void delete_range(struct model *model, uint32_t number, const struct model_write *write)
+{
+    bool found;
+
+    for (uint32_t i = line_index(model, write->key, &found);
+         i < model->line_count && bytes_compare(model->lines[i].key, write->end) < 0; i++) {
+        struct line *line = &model->lines[i];
+        const struct version *last = line->count ? &line->versions[line->count - 1] : NULL;
+
+        if (last && last->absent && model->units[last->unit].status == UNIT_OK)
+            continue;
+        add_version(line, (struct version){.unit = number, .absent = true});
+    }
+}
+
 uint32_t model_begin(struct model *model, uint32_t op, bool sync, const struct model_write *writes,
                      uint32_t count, size_t at)
 {
@@ -362,9 +379,14 @@ uint32_t model_begin(struct model *model, uint32_t op, bool sync, const struct m
                                          .first_write = model->write_count,
                                          .writes = count};
     for (uint32_t i = 0; i < count; i++) {
-        struct line *line = line_of(model, writes[i].key);
+        struct line *line;
         struct model_write *copy;
 
+        if (writes[i].is_range) {
+            delete_range(model, number, &writes[i]);
+            continue;
+        }
+        line = line_of(model, writes[i].key);
         add_version(line, (struct version){.unit = number,
                                            .absent = writes[i].is_delete,
                                            .len = writes[i].len,

@@ -58,6 +58,8 @@ struct model_write {
     uint64_t hash;
     uint32_t len;
     uint64_t expires; /* 0: never */
+    bool is_range;    /* a delete of [key, end) */
+    struct bytes end;
 };
 
 enum unit_status { UNIT_PENDING, UNIT_OK, UNIT_ERROR };

@@ -109,8 +109,9 @@ static uint32_t begin(struct world *world, const struct plain_write *writes, uin
         struct bytes value = is_delete ? (struct bytes){0} : value_of(writes[i].value);
 
         unit->writes[i] = writes[i];
-        list[i] = (struct model_write){is_delete, key_bytes(writes[i].key), model_hash(value),
-                                       (uint32_t)value.len, 0};
+        list[i] = (struct model_write){
+            is_delete, key_bytes(writes[i].key), model_hash(value), (uint32_t)value.len, 0, false,
+            {0}};
     }
     number = model_begin(&world->model, world->count, false, list, count, world->now);
     assert_int_equal(number, world->count);
@@ -650,8 +651,10 @@ static enum rule judged_at(struct model *model, uint64_t now, const char *value)
 static void values_expire(void **state)
 {
     struct model model;
-    struct model_write old = {false, bytes_str("k"), model_hash(bytes_str("old")), 3, 0};
-    struct model_write until = {false, bytes_str("k"), model_hash(bytes_str("new")), 3, 50};
+    struct model_write old = {false, bytes_str("k"), model_hash(bytes_str("old")), 3, 0, false,
+                              {0}};
+    struct model_write until = {false, bytes_str("k"), model_hash(bytes_str("new")), 3, 50, false,
+                                {0}};
 
     model_init(&model);
     model_set_clock(&model, 0, 0, 10);
@@ -683,11 +686,52 @@ static void values_expire(void **state)
     model_release(&model);
 }
 
+/* A delete of a range takes keys in it, whether written before or never, and leaves its end. */
+static void ranges_delete(void **state)
+{
+    static const char *const keys[] = {"a", "b", "c", "d"};
+    struct model model;
+    struct verdict verdict;
+
+    model_init(&model);
+    for (uint32_t u = 0; u < 4; u++) {
+        struct model_write put = {
+            .key = bytes_str(keys[u]), .hash = model_hash(bytes_str("x")), .len = 1};
+
+        model_begin(&model, u + 1, false, &put, 1, u);
+        model_end(&model, u + 1, UNIT_OK, u + 1, u);
+    }
+    for (uint32_t u = 4; u < 6; u++) { /* the second one changes nothing */
+        struct model_write range = {
+            .is_delete = true, .is_range = true, .key = bytes_str("b"), .end = bytes_str("d")};
+
+        model_begin(&model, u + 1, true, &range, 1, u);
+        model_end(&model, u + 1, UNIT_OK, u + 1, u);
+    }
+    model_promise(&model, 6, 6, "sync");
+    for (unsigned there = 0; there < 16; there++) {
+        struct seen seen = {0};
+
+        for (unsigned k = 0; k < 4; k++)
+            if (there >> k & 1)
+                seen_add(&seen, bytes_str(keys[k]), bytes_str("x"));
+        model_judge(&model, 100, false, SIZE_MAX, &seen, &verdict);
+        assert_int_equal(verdict.rule == RULE_NONE, there == 9); /* a and d */
+        if (there == 15)
+            assert_int_equal(verdict.rule, RULE_BELOW_FLOOR);
+        if (there == 11 || there == 13)
+            assert_int_equal(verdict.rule, RULE_TORN_BATCH);
+        seen_release(&seen);
+    }
+    model_release(&model);
+}
+
 /* A base remembers when it expires, and that the clock has been there. */
 static void bases_expire(void **state)
 {
     struct model model;
-    struct model_write until = {false, bytes_str("k"), model_hash(bytes_str("new")), 3, 50};
+    struct model_write until = {false, bytes_str("k"), model_hash(bytes_str("new")), 3, 50, false,
+                                {0}};
     struct seen seen = {0};
 
     model_init(&model);
@@ -712,7 +756,7 @@ static void bases_expire(void **state)
 static void sequence_numbers_name_units(void **state)
 {
     struct model model;
-    struct model_write write = {false, bytes_str("k"), 1, 1, 0};
+    struct model_write write = {false, bytes_str("k"), 1, 1, 0, false, {0}};
 
     model_init(&model);
     assert_int_equal(model_units_of_seq(&model, 100), 0);
@@ -740,7 +784,7 @@ static void long_and_binary_keys_are_described(void **state)
 
     model_init(&model);
     for (uint32_t u = 0; u < 20; u++) {
-        struct model_write write = {false, bytes_of(keys[u], 300), u + 5, 1, 0};
+        struct model_write write = {false, bytes_of(keys[u], 300), u + 5, 1, 0, false, {0}};
 
         memset(keys[u], u % 2 ? 0x01 : 'x', 300);
         keys[u][299] = (uint8_t)u;
@@ -786,6 +830,7 @@ int main(void)
         cmocka_unit_test(without_trust_a_promise_is_void),
         cmocka_unit_test(values_expire),
         cmocka_unit_test(bases_expire),
+        cmocka_unit_test(ranges_delete),
         cmocka_unit_test(sequence_numbers_name_units),
         cmocka_unit_test(long_and_binary_keys_are_described),
         cmocka_unit_test(rules_have_names),

@@ -320,7 +320,30 @@ static uint8_t *room_for(struct session *session, size_t size)
     return session->buffer;
 }
 
-static uint32_t begin_unit(struct session *session, const struct op *op, struct pc_write *writes)
+/* One write for the store, its value made at *room. False: the store does not offer this. */
+static bool take_write(const struct session *session, const struct trace_write *w, uint8_t *room,
+                       struct pc_write *write)
+{
+    const struct trace *trace = session->trace;
+    uint32_t promises = session->store->promises;
+
+    *write = (struct pc_write){.is_delete = w->is_delete, .key = trace->keys[w->key]};
+    if (w->key_end != TRACE_NO_KEY) {
+        write->is_range = true;
+        write->value = trace->keys[w->key_end];
+        return promises & PC_PROMISE_RANGES;
+    }
+    if (w->is_delete)
+        return true;
+    value_bytes(w->value, room);
+    write->value = bytes_of(room, w->value.len);
+    if (w->ttl && promises & PC_PROMISE_EXPIRY)
+        write->expires = session->clock + w->ttl;
+    return true;
+}
+
+static uint32_t begin_unit(struct session *session, const struct op *op, struct pc_write *writes,
+                           uint32_t *count)
 {
     const struct trace *trace = session->trace;
     struct model_write model_writes[TRACE_BATCH_MAX];
@@ -330,23 +353,25 @@ static uint32_t begin_unit(struct session *session, const struct op *op, struct 
     for (uint32_t i = 0; i < op->writes; i++)
         total += trace->writes[op->first_write + i].value.len;
     room_for(session, total + 1);
+    *count = 0;
     for (uint32_t i = 0; i < op->writes; i++) {
         const struct trace_write *w = &trace->writes[op->first_write + i];
-        uint8_t *value = session->buffer + used;
+        struct pc_write *write = &writes[*count];
 
-        if (!w->is_delete)
-            value_bytes(w->value, value);
-        used += w->is_delete ? 0 : w->value.len;
-        writes[i] = (struct pc_write){w->is_delete, trace->keys[w->key],
-                                      bytes_of(value, w->is_delete ? 0 : w->value.len), 0};
-        if (w->ttl && session->store->promises & PC_PROMISE_EXPIRY)
-            writes[i].expires = session->clock + w->ttl;
-        model_writes[i] =
-            (struct model_write){w->is_delete, writes[i].key, model_hash(writes[i].value),
-                                 (uint32_t)writes[i].value.len, writes[i].expires};
+        if (!take_write(session, w, session->buffer + used, write))
+            continue;
+        used += w->value.len;
+        model_writes[(*count)++] = (struct model_write){.is_delete = write->is_delete,
+                                                        .key = write->key,
+                                                        .hash = model_hash(write->value),
+                                                        .len = (uint32_t)write->value.len,
+                                                        .expires = write->expires,
+                                                        .is_range = write->is_range,
+                                                        .end = write->value};
     }
-    return model_begin(&session->model, session->op, op->sync, model_writes, op->writes,
-                       now(session));
+    if (*count == 0)
+        return 0;
+    return model_begin(&session->model, session->op, op->sync, model_writes, *count, now(session));
 }
 
 static void apply_write(struct session *session, const struct op *op)
@@ -354,10 +379,13 @@ static void apply_write(struct session *session, const struct op *op)
     struct pc_write writes[TRACE_BATCH_MAX];
     struct pc_store_error error = {0};
     bool failed = session->model.failed;
-    uint32_t unit = begin_unit(session, op, writes);
+    uint32_t count, unit = begin_unit(session, op, writes, &count);
     uint64_t seq = 0;
-    enum pc_store_status st =
-        session->store->write(session->db, writes, op->writes, op->sync, &seq, &error);
+    enum pc_store_status st;
+
+    if (count == 0)
+        return;
+    st = session->store->write(session->db, writes, count, op->sync, &seq, &error);
 
     note(session, st);
     note(session, seq);
@@ -538,6 +566,7 @@ static void apply_open(struct session *session, const struct op *op, FILE *out)
     switch (op->kind) {
     case OP_PUT:
     case OP_DELETE:
+    case OP_DELETE_RANGE:
     case OP_BATCH:
         apply_write(session, op);
         break;

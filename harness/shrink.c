@@ -191,6 +191,13 @@ static bool drop_ops(struct state *state)
     return any;
 }
 
+static enum op_kind kind_of(const struct trace_write *write)
+{
+    if (write->key_end != TRACE_NO_KEY)
+        return OP_DELETE_RANGE;
+    return write->is_delete ? OP_DELETE : OP_PUT;
+}
+
 static bool drop_writes(struct state *state)
 {
     bool any = false;
@@ -212,7 +219,7 @@ static bool drop_writes(struct state *state)
             }
             op->writes--;
             if (op->writes == 1)
-                op->kind = candidate.writes[op->first_write].is_delete ? OP_DELETE : OP_PUT;
+                op->kind = kind_of(&candidate.writes[op->first_write]);
             any |= take(state, &candidate);
         }
     return any;

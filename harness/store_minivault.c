@@ -162,6 +162,9 @@ static enum pc_store_status store_write(void *db, const struct pc_write *writes,
         if (w->expires)
             st = vault_put_until(handle->vault, w->key.data, w->key.len, w->value.data,
                                  w->value.len, w->expires, sync, seq);
+        else if (w->is_range)
+            st = vault_delete_range(handle->vault, w->key.data, w->key.len, w->value.data,
+                                    w->value.len, sync, seq);
         else if (w->is_delete)
             st = vault_delete(handle->vault, w->key.data, w->key.len, sync, seq);
         else
@@ -179,6 +182,9 @@ static enum pc_store_status store_write(void *db, const struct pc_write *writes,
         if (w->expires)
             st = vault_batch_put_until(handle->batch, w->key.data, w->key.len, w->value.data,
                                        w->value.len, w->expires);
+        else if (w->is_range)
+            st = vault_batch_delete_range(handle->batch, w->key.data, w->key.len, w->value.data,
+                                          w->value.len);
         else if (w->is_delete)
             st = vault_batch_delete(handle->batch, w->key.data, w->key.len);
         else
@@ -331,7 +337,7 @@ const struct pc_store store_minivault = {
     .name = "minivault",
     .promises = PC_PROMISE_SYNC | PC_PROMISE_PROCESS_KILL | PC_PROMISE_PREFIX | PC_PROMISE_BATCH |
                 PC_PROMISE_CLOSE | PC_PROMISE_FLUSH | PC_PROMISE_SNAPSHOT | PC_PROMISE_FAIL_STOP |
-                PC_PROMISE_EXPIRY | PC_PROMISE_HOOKS,
+                PC_PROMISE_EXPIRY | PC_PROMISE_RANGES | PC_PROMISE_HOOKS,
     .open = store_open,
     .close = store_close,
     .write = store_write,

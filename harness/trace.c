@@ -97,7 +97,8 @@ void trace_add_write(struct trace *trace, struct op *op, bool is_delete, uint16_
     must(op->first_write + op->writes == trace->write_count);
     trace->writes =
         grown(trace->writes, &trace->write_room, trace->write_count + 1, sizeof *trace->writes);
-    trace->writes[trace->write_count++] = (struct trace_write){is_delete, key, value, 0};
+    trace->writes[trace->write_count++] =
+        (struct trace_write){is_delete, key, TRACE_NO_KEY, value, 0};
     op->writes++;
 }
 
@@ -117,15 +118,16 @@ void trace_arm(struct trace *trace, const struct pc_fault *faults, uint32_t coun
 /* ---- printing ---- */
 
 static const char *const op_names[OP_KINDS] = {
-    [OP_PUT] = "put",         [OP_DELETE] = "delete",   [OP_BATCH] = "batch",
-    [OP_SYNC] = "sync",       [OP_GET] = "get",         [OP_SCAN] = "scan",
-    [OP_BACK] = "scanback",   [OP_SEEK] = "seek",       [OP_SNAPSHOT] = "snapshot",
-    [OP_AT] = "at",           [OP_RELEASE] = "release", [OP_FLUSH] = "flush",
-    [OP_COMPACT] = "compact", [OP_REOPEN] = "reopen",   [OP_OPEN] = "open",
-    [OP_CLOSE] = "close",     [OP_FAULT] = "fault",     [OP_CRASH] = "crash",
-    [OP_LOSE] = "lose",       [OP_KEEP] = "keep",       [OP_TROUBLE] = "trouble",
-    [OP_RECOVER] = "recover", [OP_CHECK] = "check",     [OP_SHOW] = "show",
-    [OP_EXPLORE] = "explore", [OP_REACHED] = "reached", [OP_CLOCK] = "clock",
+    [OP_PUT] = "put",           [OP_DELETE] = "delete",   [OP_DELETE_RANGE] = "deleterange",
+    [OP_BATCH] = "batch",       [OP_SYNC] = "sync",       [OP_GET] = "get",
+    [OP_SCAN] = "scan",         [OP_BACK] = "scanback",   [OP_SEEK] = "seek",
+    [OP_SNAPSHOT] = "snapshot", [OP_AT] = "at",           [OP_RELEASE] = "release",
+    [OP_FLUSH] = "flush",       [OP_COMPACT] = "compact", [OP_REOPEN] = "reopen",
+    [OP_OPEN] = "open",         [OP_CLOSE] = "close",     [OP_FAULT] = "fault",
+    [OP_CRASH] = "crash",       [OP_LOSE] = "lose",       [OP_KEEP] = "keep",
+    [OP_TROUBLE] = "trouble",   [OP_RECOVER] = "recover", [OP_CHECK] = "check",
+    [OP_SHOW] = "show",         [OP_EXPLORE] = "explore", [OP_REACHED] = "reached",
+    [OP_CLOCK] = "clock",
 };
 
 const char *trace_step_name(enum op_kind kind)
@@ -146,8 +148,14 @@ static const char *const fill_names[] = {
 
 static void print_write(FILE *out, const struct trace *trace, const struct trace_write *write)
 {
-    fputs(write->is_delete ? "delete " : "put ", out);
+    bool is_range = write->key_end != TRACE_NO_KEY;
+
+    fputs(is_range ? "deleterange " : (write->is_delete ? "delete " : "put "), out);
     values_print(out, trace->keys[write->key]);
+    if (is_range) {
+        fputc(' ', out);
+        values_print(out, trace->keys[write->key_end]);
+    }
     if (write->is_delete)
         return;
     if (write->value.text) {
@@ -187,7 +195,7 @@ static void print_key(FILE *out, const struct trace *trace, uint16_t key)
 
 void trace_print_op(FILE *out, const struct trace *trace, const struct op *op)
 {
-    if (op->kind == OP_PUT || op->kind == OP_DELETE)
+    if (op->kind == OP_PUT || op->kind == OP_DELETE || op->kind == OP_DELETE_RANGE)
         print_write(out, trace, &trace->writes[op->first_write]);
     else
         fputs(op_names[op->kind], out);
@@ -348,18 +356,25 @@ static bool parse_value(struct parse *parse, struct value *value)
     return true;
 }
 
-static bool parse_write(struct parse *parse, bool is_delete)
+static bool parse_write(struct parse *parse, enum op_kind kind)
 {
+    bool is_delete = kind != OP_PUT;
     struct value value = {0};
     uint64_t ttl;
-    uint16_t key;
+    uint16_t key, key_end = TRACE_NO_KEY;
 
     if (!parse_key(parse, &key))
         return false;
+    if (kind == OP_DELETE_RANGE && !parse_key(parse, &key_end))
+        return false;
+    if (key_end != TRACE_NO_KEY &&
+        bytes_compare(parse->trace->keys[key], parse->trace->keys[key_end]) >= 0)
+        return wrong(parse, "a range ends behind its beginning");
     if (!is_delete && !parse_value(parse, &value))
         return false;
     trace_add_write(parse->trace, &parse->trace->ops[parse->trace->op_count - 1], is_delete, key,
                     value);
+    parse->trace->writes[parse->trace->write_count - 1].key_end = key_end;
     if (is_delete || !accept(parse, "ttl="))
         return true;
     if (!number(parse, UINT32_MAX, &ttl))
@@ -371,13 +386,17 @@ static bool parse_write(struct parse *parse, bool is_delete)
 static bool parse_batch(struct parse *parse)
 {
     for (uint32_t writes = 0; writes == 0 || accept(parse, ","); writes++) {
-        bool is_delete = peek(parse, "delete");
+        enum op_kind kind = OP_PUT;
 
         if (writes == TRACE_BATCH_MAX)
             return wrong(parse, "a batch has at most 64 writes");
-        if (!accept(parse, "delete") && !accept(parse, "put"))
-            return wrong(parse, "put or delete is expected");
-        if (!parse_write(parse, is_delete))
+        if (accept(parse, "deleterange"))
+            kind = OP_DELETE_RANGE;
+        else if (accept(parse, "delete"))
+            kind = OP_DELETE;
+        else if (!accept(parse, "put"))
+            return wrong(parse, "put, delete or deleterange is expected");
+        if (!parse_write(parse, kind))
             return false;
     }
     return true;
@@ -554,7 +573,8 @@ static bool parse_arguments(struct parse *parse, struct op *op)
     switch (op->kind) {
     case OP_PUT:
     case OP_DELETE:
-        return parse_write(parse, op->kind == OP_DELETE);
+    case OP_DELETE_RANGE:
+        return parse_write(parse, op->kind);
     case OP_BATCH:
         return parse_batch(parse);
     case OP_GET:
@@ -649,7 +669,8 @@ bool trace_parse(struct trace *trace, const char *line, uint32_t number_of_line,
         if (!parse_arguments(&parse, op))
             return false;
         op = &trace->ops[trace->op_count - 1];
-        op->sync = (op->kind == OP_PUT || op->kind == OP_DELETE || op->kind == OP_BATCH) &&
+        op->sync = (op->kind == OP_PUT || op->kind == OP_DELETE || op->kind == OP_DELETE_RANGE ||
+                    op->kind == OP_BATCH) &&
                    accept(&parse, "sync");
     }
     blanks(&parse);

@@ -15,6 +15,7 @@
 enum op_kind {
     OP_PUT,
     OP_DELETE,
+    OP_DELETE_RANGE,
     OP_BATCH,
     OP_SYNC,
     OP_GET,
@@ -45,7 +46,7 @@ enum op_kind {
 
 struct trace_write {
     bool is_delete;
-    uint16_t key;
+    uint16_t key, key_end; /* TRACE_NO_KEY: one key; else a delete of [key, key_end) */
     struct value value;
     uint32_t ttl; /* of a put, from now; 0: it never expires */
 };

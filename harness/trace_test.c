@@ -26,7 +26,8 @@ static bool same_key(const struct trace *a, uint16_t i, const struct trace *b, u
 static bool same_write(const struct trace *a, const struct trace_write *x, const struct trace *b,
                        const struct trace_write *y)
 {
-    if (x->is_delete != y->is_delete || !same_key(a, x->key, b, y->key))
+    if (!same_key(a, x->key_end, b, y->key_end) || x->is_delete != y->is_delete ||
+        !same_key(a, x->key, b, y->key))
         return false;
     if (x->is_delete)
         return true;
@@ -245,6 +246,22 @@ static uint16_t random_key(struct trace *trace, struct rng *rng)
     return trace_key(trace, random_word(rng, room, 30));
 }
 
+static void random_range(struct trace *trace, struct rng *rng, struct trace_write *write)
+{
+    int c = 0;
+
+    while (c == 0) {
+        write->key_end = random_key(trace, rng);
+        c = bytes_compare(trace->keys[write->key], trace->keys[write->key_end]);
+    }
+    if (c > 0) {
+        uint16_t swap = write->key;
+
+        write->key = write->key_end;
+        write->key_end = swap;
+    }
+}
+
 static void add_random_write(struct trace *trace, struct rng *rng, struct op *op, bool is_delete)
 {
     uint8_t room[6000];
@@ -262,6 +279,9 @@ static void add_random_write(struct trace *trace, struct rng *rng, struct op *op
         value = (struct value){(uint32_t)text.len, 0, copy};
     }
     trace_add_write(trace, op, is_delete, key, value);
+    if (is_delete &&
+        (op->kind == OP_DELETE_RANGE || (op->kind == OP_BATCH && rng_chance(rng, 1, 2))))
+        random_range(trace, rng, &trace->writes[trace->write_count - 1]);
     if (!is_delete && rng_chance(rng, 1, 3))
         trace->writes[trace->write_count - 1].ttl = (uint32_t)rng_next(rng);
 }
@@ -318,12 +338,13 @@ static void add_random_op(struct trace *trace, struct rng *rng)
     if (kind == OP_FAULT && trace->fault_count == TRACE_FAULTS)
         kind = OP_CHECK;
     op = trace_add(trace, kind);
-    if (kind == OP_PUT || kind == OP_DELETE || kind == OP_BATCH) {
+    if (kind == OP_PUT || kind == OP_DELETE || kind == OP_DELETE_RANGE || kind == OP_BATCH) {
         uint32_t writes = kind == OP_BATCH ? 1 + (uint32_t)rng_below(rng, 6) : 1;
 
         for (uint32_t i = 0; i < writes; i++)
             add_random_write(trace, rng, op,
-                             kind == OP_DELETE || (kind == OP_BATCH && rng_chance(rng, 1, 3)));
+                             kind == OP_DELETE || kind == OP_DELETE_RANGE ||
+                                 (kind == OP_BATCH && rng_chance(rng, 1, 3)));
         op->sync = rng_chance(rng, 1, 2);
     }
     if (kind == OP_GET || kind == OP_SEEK || (kind == OP_AT && rng_chance(rng, 1, 2)))
@@ -407,9 +428,9 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         {"get", "a key is expected", "\"\""},
         {"get a b", "nothing more is expected", "\"b\""},
         {"get a sync", "nothing more is expected", "\"sync\""},
-        {"batch", "put or delete is expected", "\"\""},
-        {"batch get a", "put or delete is expected", "\"get a\""},
-        {"batch put a 1 ,", "put or delete is expected", "\"\""},
+        {"batch", "put, delete or deleterange is expected", "\"\""},
+        {"batch get a", "put, delete or deleterange is expected", "\"get a\""},
+        {"batch put a 1 ,", "put, delete or deleterange is expected", "\"\""},
         {"snapshot", "a snapshot s0 to s3 is expected", "\"\""},
         {"snapshot s4", "a number is expected", "\"4\""},
         {"at s0 a b", "nothing more is expected", "\"b\""},

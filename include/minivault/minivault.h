@@ -122,6 +122,11 @@ enum vault_status vault_put(struct vault *vault, const void *key, size_t key_len
 enum vault_status vault_delete(struct vault *vault, const void *key, size_t key_len, bool sync,
                                uint64_t *seq);
 
+/* Deletes all keys with begin <= key < end, whatever their number; one operation. VAULT_INVALID
+ * when the range is empty. */
+enum vault_status vault_delete_range(struct vault *vault, const void *begin, size_t begin_len,
+                                     const void *end, size_t end_len, bool sync, uint64_t *seq);
+
 /* A put with a time to live: the value is there as long as the clock of the handle stands below
  * `expires` (not 0), and is as if deleted from then on; what the key had before never comes back.
  * With a clock that is set back, a value that had expired may be there again or not. A get reads
@@ -140,6 +145,8 @@ enum vault_status vault_batch_put(struct vault_batch *batch, const void *key, si
 enum vault_status vault_batch_put_until(struct vault_batch *batch, const void *key, size_t key_len,
                                         const void *value, size_t value_len, uint64_t expires);
 enum vault_status vault_batch_delete(struct vault_batch *batch, const void *key, size_t key_len);
+enum vault_status vault_batch_delete_range(struct vault_batch *batch, const void *begin,
+                                           size_t begin_len, const void *end, size_t end_len);
 size_t vault_batch_count(const struct vault_batch *batch);
 enum vault_status vault_write(struct vault *vault, const struct vault_batch *batch, bool sync,
                               uint64_t *seq);

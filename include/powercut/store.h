@@ -42,6 +42,7 @@ enum {
     PC_PROMISE_FLUSH = 32,       /* flush makes everything durable */
     PC_PROMISE_SNAPSHOT = 64,    /* snapshots and iterators see one moment */
     PC_PROMISE_FAIL_STOP = 128,  /* after a failed log write no write is acknowledged */
+    PC_PROMISE_RANGES = 512,     /* deletes of key ranges; else none is asked for */
     PC_PROMISE_EXPIRY = 256, /* a write with `expires` is gone from then on; else it is ignored */
     PC_PROMISE_HOOKS = 1 << 16, /* every byte read from a file is announced to env->hooks before it
                                     is used, and every checksum asked for there (hooks.h) */
@@ -52,6 +53,7 @@ struct pc_write {
     bool is_delete;
     struct bytes key, value;
     uint64_t expires; /* of a put: 0 never, else when the clock gets there */
+    bool is_range;    /* of a delete: all keys in [key, value) */
 };
 
 /* How to open. All borrowed until close. */
