@@ -13,7 +13,7 @@
 
 #include "base/check.h"
 
-#define OPTIONAL_MAX 6u /* errors looked for at once; a store that fails stop has one */
+#define OPTIONAL_MAX 8u /* errors looked for at once; a store that fails stop has one that counts */
 
 static const char *const rule_names[RULES] = {
     [RULE_NONE] = "none",
@@ -801,21 +801,59 @@ static bool unknown_key(const struct judging *judging)
     return false;
 }
 
-static void judge(struct judging *judging, struct verdict *verdict)
+/* What a unit that answered an error has to do with the state. */
+enum trace_of { TRACE_NONE, TRACE_POSSIBLE, TRACE_SEEN };
+
+/* Seen: a value that it wrote. None: it deletes what was absent anyhow. */
+static enum trace_of trace_of(const struct judging *judging, uint32_t number)
+{
+    const struct model *model = judging->model;
+    enum trace_of most = TRACE_NONE;
+
+    for (uint32_t i = 0; i < model->line_count; i++) {
+        const struct line *line = &model->lines[i];
+        bool any_value = false;
+
+        for (uint32_t v = 0; v < line->count && line->versions[v].unit <= number; v++) {
+            const struct version *version = &line->versions[v];
+            const struct seen_entry *entry;
+
+            any_value |= !version->absent;
+            if (version->unit != number || !any_value)
+                continue;
+            most = most > TRACE_POSSIBLE ? most : TRACE_POSSIBLE;
+            entry = version->absent ? NULL : seen_find(judging->seen, line->key);
+            if (entry && is_of(entry, version))
+                return TRACE_SEEN;
+        }
+    }
+    return most;
+}
+
+/* Of the units that answered an error those that may be in the state; first those that are seen,
+ * so that many that were refused do not crowd them out. */
+static void choose_optional(struct judging *judging)
 {
     struct model *model = judging->model;
 
+    for (enum trace_of wanted = TRACE_SEEN; wanted > TRACE_NONE; wanted--)
+        for (uint32_t i = 1; i <= judging->ceiling; i++) {
+            const struct unit *unit = &model->units[i];
+
+            if (unit->status == UNIT_ERROR && judging->optional_count < OPTIONAL_MAX &&
+                !(unit->resolved && unit->resolved_at <= judging->at) &&
+                trace_of(judging, i) == wanted)
+                judging->optional[judging->optional_count++] = i;
+        }
+}
+
+static void judge(struct judging *judging, struct verdict *verdict)
+{
     verdict->rule = RULE_NONE;
     verdict->text[0] = '\0';
     verdict->floor = judging->floor;
     verdict->ceiling = judging->ceiling;
-    for (uint32_t i = 1; i <= judging->ceiling; i++) {
-        const struct unit *unit = &model->units[i];
-
-        if (unit->status == UNIT_ERROR && !(unit->resolved && unit->resolved_at <= judging->at) &&
-            judging->optional_count < OPTIONAL_MAX)
-            judging->optional[judging->optional_count++] = i;
-    }
+    choose_optional(judging);
     if (unknown_key(judging) || !explain(judging, verdict))
         diagnose(judging, verdict);
 }

@@ -634,6 +634,29 @@ static void without_trust_a_promise_is_void(void **state)
     model_release(&world.model);
 }
 
+/* What was refused and tells nothing must not crowd out what can be seen. */
+static void many_refused_hide_none(void **state)
+{
+    struct world world;
+    struct state seen = {{0}};
+
+    world_init(&world, 1, 0);
+    put(&world, 1, 10);
+    for (int i = 0; i < 7; i++) {
+        end(&world, begin(&world, &(struct plain_write){2, ABSENT}, 1), UNIT_ERROR);
+        end(&world, begin(&world, &(struct plain_write){3, 20 + (uint32_t)i}, 1), UNIT_ERROR);
+    }
+    end(&world, begin(&world, &(struct plain_write){3, 50}, 1), UNIT_ERROR);
+    seen.value[1] = 10;
+    expect_rule(&world, &seen, RULE_NONE);
+    seen.value[3] = 50;
+    expect_rule(&world, &seen, RULE_NONE);
+    seen.value[1] = ABSENT;
+    promise(&world, 1);
+    expect_rule(&world, &seen, RULE_HOLE);
+    model_release(&world.model);
+}
+
 static enum rule judged_at(struct model *model, uint64_t now, const char *value)
 {
     struct seen seen = {0};
@@ -827,6 +850,7 @@ int main(void)
         cmocka_unit_test(without_units_only_emptiness_is_legal),
         cmocka_unit_test(the_empty_key_and_value_count),
         cmocka_unit_test(a_kill_takes_nothing_that_returned),
+        cmocka_unit_test(many_refused_hide_none),
         cmocka_unit_test(without_trust_a_promise_is_void),
         cmocka_unit_test(values_expire),
         cmocka_unit_test(bases_expire),

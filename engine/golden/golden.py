@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Databases of every released format, kept so that later versions go on reading them.
 
-    golden.py make MINIVAULT      writes the databases of the current format anew
-    golden.py test MINIVAULT      opens all of them, and forged ones of formats yet to come
+    golden.py make MINIVAULT [WHAT]   writes the databases of the current format anew, or one
+    golden.py test MINIVAULT          opens all of them, and forged ones of formats yet to come
 
 Each folder v<format>-<what> is a database as the engine left it; beside it, in
 v<format>-<what>.lines, is what `minivault export` says of it. A test never opens the folder itself
@@ -57,6 +57,20 @@ commit
 put apple crimson --no-sync
 """
 
+RANGES = r"""
+delrange k050 k150
+put k100 again
+flush
+begin
+put k120 hidden
+delrange k110 k130
+put k125 shown
+commit
+flush
+delrange a b
+delrange k300 k310
+"""
+
 
 def many(count):
     lines = ["put -N k%03d %s" % (i * 7 % count, "v%d-" % i + "x" * (i % 60))
@@ -71,7 +85,7 @@ def torn(place):
     os.truncate(os.path.join(place, log), os.path.getsize(os.path.join(place, log)) - 45)
 
 
-def make_all():
+def make_all(only):
     recipes = {
         "log": (SMALL, EVERY_OPERATION, None),
         "torn-log": (SMALL, EVERY_OPERATION, torn),
@@ -79,9 +93,12 @@ def make_all():
         "compacted": (SMALL, EVERY_OPERATION + many(400) + "compact\n", None),
         "no-filter": (SMALL + ["bloom_bits_per_key=0"], EVERY_OPERATION + many(100) + "flush\n",
                       None),
+        "ranges": (SMALL, EVERY_OPERATION + many(400) + "compact\n" + RANGES, None),
         "defaults": ([], EVERY_OPERATION + "flush\nput last log\n", None),
     }
     for name, (values, script, after) in recipes.items():
+        if only and name not in only:
+            continue
         place = os.path.join(HERE, "v%d-%s" % (FORMAT, name))
         shutil.rmtree(place, ignore_errors=True)
         run("shell", place, *settings(values), stdin=script)
@@ -168,8 +185,9 @@ class Golden(unittest.TestCase):
             place = os.path.join(HERE, name)
             for file in contents(place):
                 dumps += run("dump", kind_of(file), os.path.join(place, file))
-        for word in ("delete ", "put ", "put-until ", "claim ", "torn ", "filter ", "index ",
-                     "add ", "  level          0", "  level          1"):
+        for word in ("delete ", "put ", "put-until ", "delete-range ", "claim ", "torn ",
+                     "filter ", "index ", "ranges ", "add ", "add-with-ranges ",
+                     "  level          0", "  level          1"):
             self.assertTrue("  " + word in dumps, word)
 
     # ---- formats yet to come ----
@@ -235,7 +253,7 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     PROGRAM = os.path.abspath(sys.argv[2])
     if sys.argv[1] == "make":
-        make_all()
+        make_all(sys.argv[3:])
     else:
         del sys.argv[1:3]
         unittest.main()

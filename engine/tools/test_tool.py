@@ -47,6 +47,21 @@ class Commands(Tool):
         _, err = self.run_tool("get", "db", "apple", code=1)
         self.assertEqual(err, "minivault: no such key\n")
 
+    def test_delrange(self):
+        self.fill(10)
+        self.run_tool("delrange", "db", "k0002", "k0008")
+        self.assertEqual(self.run_tool("scan", "--keys", "db"), "k0000\nk0001\nk0008\nk0009\n")
+        self.assertEqual(self.run_tool("batch", "db", stdin="put k0005 x\ndelrange k0000 k0005\n"),
+                         "2 operations\n")
+        self.assertEqual(self.run_tool("scan", "--keys", "db"), "k0005\nk0008\nk0009\n")
+        _, err = self.run_tool("delrange", "db", "b", "a", code=2)
+        self.assertIn("TO has to be behind FROM", err)
+        self.run_tool("flush", "db")
+        table = next(n for n in os.listdir(os.path.join(self.dir, "db")) if n.endswith(".sst"))
+        dump = self.run_tool("dump", "sst", os.path.join("db", table))
+        self.assertIn("delete-range     k0000\n", dump)
+        self.assertIn("  value          k0005\n", dump)
+
     def test_binary_keys_and_values(self):
         self.run_tool("put", "db", r"\x00\\ \n", r"\xff\t")
         self.assertEqual(self.run_tool("scan", "db"), "\\x00\\\\ \\n\t\\xff\\t\n")

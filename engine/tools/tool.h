@@ -119,6 +119,7 @@ bool tool_color(FILE *out);
 int verb_get(struct tool *tool, struct call *call);
 int verb_put(struct tool *tool, struct call *call);
 int verb_del(struct tool *tool, struct call *call);
+int verb_delrange(struct tool *tool, struct call *call);
 int verb_scan(struct tool *tool, struct call *call);
 int verb_count(struct tool *tool, struct call *call);
 int verb_batch(struct tool *tool, struct call *call);

@@ -33,6 +33,7 @@ static const struct {
     {"get", OPEN_EXISTING, verb_get, true},
     {"put", OPEN_CREATE, verb_put, true},
     {"del", OPEN_EXISTING, verb_del, true},
+    {"delrange", OPEN_EXISTING, verb_delrange, true},
     {"scan", OPEN_EXISTING, verb_scan, true},
     {"count", OPEN_EXISTING, verb_count, true},
     {"batch", OPEN_CREATE, verb_batch, false},

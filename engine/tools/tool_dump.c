@@ -385,9 +385,20 @@ static int dump_index_entry(const struct dump *d, uint64_t here, struct bytes ke
     return t.bad ? damaged(d, here, "an entry of the index is broken") : TOOL_OK;
 }
 
+/* The range block ends where the filter begins. */
+static int dump_ranges(const struct dump *d, uint64_t filter, uint64_t len)
+{
+    uint64_t at = filter - len - FORMAT_BLOCK_TRAILER;
+    int code;
+
+    number(d, at, "ranges", len);
+    code = dump_trailer(d, at, len);
+    return code ? code : walk_block(d, at, bytes_of(d->data + at, len), dump_data_entry);
+}
+
 static int dump_table(const struct dump *d)
 {
-    uint64_t foot = d->size - FORMAT_FOOTER, index, index_len, filter, filter_len;
+    uint64_t foot = d->size - FORMAT_FOOTER, index, index_len, filter, filter_len, ranges_len;
     int code;
 
     if (d->size < FORMAT_FOOTER)
@@ -395,10 +406,12 @@ static int dump_table(const struct dump *d)
     code = header(d, foot, FORMAT_FOOTER, FORMAT_TABLE_MAGIC);
     if (code)
         return code;
+    ranges_len = load_u32(d->data + foot + 12);
     filter = load_u64(d->data + foot + 24);
     filter_len = load_u32(d->data + foot + 32);
     index_len = load_u32(d->data + foot + 36);
     index = load_u64(d->data + foot + 40);
+    number(d, foot + 12, "ranges_len", ranges_len);
     number(d, foot + 16, "number", load_u64(d->data + foot + 16));
     number(d, foot + 24, "filter", filter);
     number(d, foot + 32, "filter_len", filter_len);
@@ -410,7 +423,11 @@ static int dump_table(const struct dump *d)
         return damaged(d, foot + 56, "not the size of this file");
     if (!fits(index, index_len, foot) || (filter_len && !fits(filter, filter_len, foot)))
         return damaged(d, foot + 24, "filter or index lie outside of the file");
-    if (filter_len) {
+    if (ranges_len && (filter > foot || ranges_len + FORMAT_BLOCK_TRAILER > filter))
+        return damaged(d, foot + 12, "the range deletes lie outside of the file");
+    if (ranges_len)
+        code = dump_ranges(d, filter, ranges_len);
+    if (!code && filter_len) {
         number(d, filter, "filter", filter_len);
         code = dump_trailer(d, filter, filter_len);
     }

@@ -272,8 +272,9 @@ int verb_batch(struct tool *tool, struct call *call)
 
         tool->line++;
         if (*word && *word != '\n' && *word != '#' && strncmp(word, "put ", 4) != 0 &&
-            strncmp(word, "del ", 4) != 0)
-            code = tool_complain(tool, TOOL_USAGE, "a batch has lines of put and del only");
+            strncmp(word, "del ", 4) != 0 && strncmp(word, "delrange ", 9) != 0)
+            code =
+                tool_complain(tool, TOOL_USAGE, "a batch has lines of put, del and delrange only");
         else
             code = tool_run_line(tool, line, &quit);
         if (!code && tool_interrupted())

@@ -111,6 +111,21 @@ int verb_del(struct tool *tool, struct call *call)
     return st ? tool_failure_of(tool, st) : TOOL_OK;
 }
 
+int verb_delrange(struct tool *tool, struct call *call)
+{
+    const struct text *from = &call->operands[0], *to = &call->operands[1];
+    enum vault_status st;
+
+    if (bytes_compare(bytes_of(from->data, from->len), bytes_of(to->data, to->len)) >= 0)
+        return tool_complain(tool, TOOL_USAGE, "delrange: TO has to be behind FROM");
+    if (tool->batch)
+        st = vault_batch_delete_range(tool->batch, from->data, from->len, to->data, to->len);
+    else
+        st = vault_delete_range(tool->db, from->data, from->len, to->data, to->len, !call->no_sync,
+                                NULL);
+    return st ? tool_failure_of(tool, st) : TOOL_OK;
+}
+
 /* ---- ranges ---- */
 
 void range_free(struct range *range)

@@ -333,6 +333,15 @@ class Database(_Reads):
             _check_of(handle, _lib.vault_delete(handle, key, len(key), sync, _byref(seq)))
         return seq.value
 
+    def delete_range(self, start, stop, sync=False):
+        """Removes all keys from start on, those before stop, as one operation; answers its
+        sequence number. Raises Invalid when stop is not behind start."""
+        start, stop, seq = _bytes("start", start), _bytes("stop", stop), ctypes.c_uint64()
+        with self._guard as handle:
+            _check_of(handle, _lib.vault_delete_range(handle, start, len(start), stop, len(stop),
+                                                      sync, _byref(seq)))
+        return seq.value
+
     def __setitem__(self, key, value):
         self.put(key, value)
 
@@ -480,6 +489,12 @@ class Batch:
         key = _bytes("a key", key)
         with self._open() as batch:
             _check(_lib.vault_batch_delete(batch, key, len(key)))
+
+    def delete_range(self, start, stop):
+        """Removes all keys from start on, those before stop."""
+        start, stop = _bytes("start", start), _bytes("stop", stop)
+        with self._open() as batch:
+            _check(_lib.vault_batch_delete_range(batch, start, len(start), stop, len(stop)))
 
     __setitem__ = put
     __delitem__ = delete

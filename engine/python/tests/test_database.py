@@ -93,6 +93,23 @@ class Mapping(WithDirectory):
         with self.assertRaises(ValueError):
             db.put(b"a", b"", ttl=-1)
 
+    def test_delete_range(self):
+        with minivault.open(self.path) as db:
+            db.update({b"k%d" % i: b"v" for i in range(10)})
+            before = db.snapshot()
+            self.assertEqual(db.delete_range(b"k2", b"k5", sync=True), db.last_seq)
+            self.assertEqual(db.durable_seq, db.last_seq)
+            db[b"k3"] = b"later"
+            with db.batch() as b:
+                b[b"k8"] = b"first"
+                b.delete_range(b"k7", b"k9")
+                b[b"k7"] = b"last"
+            self.assertEqual([k for k in db], [b"k0", b"k1", b"k3", b"k5", b"k6", b"k7", b"k9"])
+            self.assertEqual(before.count(), 10)
+            before.release()
+            for start, stop in ((b"b", b"a"), (b"a", b"a")):
+                self.assertRaises(minivault.Invalid, db.delete_range, start, stop)
+
     def test_there_is_no_len(self):
         db = self.open()
         with self.assertRaises(TypeError):
