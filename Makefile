@@ -5,8 +5,8 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 BIN    := build/release/bin
 
-.PHONY: all build-release build-dev bootstrap test crashtest conformance valgrind mutants bench report demo doctor \
-        tidy format install clean help
+.PHONY: all build-release build-dev bootstrap test crashtest conformance valgrind mutants seams bench report demo \
+        doctor tidy format install clean help
 
 all: build-release
 
@@ -19,6 +19,7 @@ help:
 	@echo "make mutants     plant known mistakes in the engine; each has to be found"
 	@echo "make bench       minivault beside LevelDB, RocksDB, LMDB and SQLite; N=1000000 RUNS=3 ENGINES= WORKLOADS="
 	@echo "make report      a page of all results below powercut-out and build/release: build/report.html"
+	@echo "make seams       every mistake at every call of the engine: does a run notice? (an hour)"
 	@echo "make demo        plant a known bug, find it, shrink it, explain it"
 	@echo "make doctor      what is missing on this machine, and the command that mends it"
 	@echo "make fuzz        TARGET=log TIME=60s: libFuzzer on one reader (ENGINE=afl: AFL++);"
@@ -80,6 +81,9 @@ bench: build-release
 	@cmake --preset release >/dev/null && cmake --build --preset release -j $(JOBS) --target kvbench
 	$(BIN)/kvbench --entries $(N) --runs $(RUNS) --engines "$(ENGINES)" --workloads "$(WORKLOADS)" \
 	  --dir $(BENCH_DIR) --json build/bench.json
+
+seams: build-release
+	$(BIN)/powercut audit --seams --explained crashtests/mutants/seams.txt --traces 6
 
 demo doctor: build-release
 	$(BIN)/powercut $@

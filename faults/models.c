@@ -131,7 +131,7 @@ bool pc_call_in(enum pc_call_kind place, enum pc_call_kind kind)
         return kind == PC_CALL_WRITE || kind == PC_CALL_TRUNCATE || kind == PC_CALL_ALLOCATE ||
                kind == PC_CALL_PUNCH || kind == PC_CALL_ZERO_RANGE;
     case PC_ANY_CALL:
-        return true;
+        return kind != PC_CALL_READ;
     default:
         return kind == place;
     }

@@ -43,7 +43,8 @@ static long read_at(struct file *file, void *buf, size_t size, uint64_t at)
         return 0;
     if (size > IO_MAX)
         size = IO_MAX;
-    got = disk_read(layer.disk, file->ino, at, buf, size);
+    got = layer_seam(&(struct seam_call){
+        .kind = PC_CALL_READ, .ino = file->ino, .offset = at, .room = buf, .size = size});
     if (got > 0 && __asan_storeN)
         __asan_storeN(buf, (size_t)got);
     return got;
@@ -99,7 +100,13 @@ static long write_at(struct file *file, const void *buf, size_t size, off_t at, 
         return -EFBIG;
     if (size > INT64_MAX - place)
         size = (size_t)(INT64_MAX - place);
-    st = disk_write_as(layer.disk, file->ino, place, buf, size, dsync, &file->errors);
+    st = layer_seam(&(struct seam_call){.kind = PC_CALL_WRITE,
+                                        .data_only = dsync,
+                                        .ino = file->ino,
+                                        .offset = place,
+                                        .bytes = buf,
+                                        .size = size,
+                                        .errors = &file->errors});
     if (st > 0) {
         map_written(file->ino, place, buf, (size_t)st);
         if (pc_disk_get_config(layer.disk)->model == PC_BTRFS)
@@ -258,7 +265,8 @@ long sim_lseek(int fd, off_t offset, int whence)
 
 static long resize(uint32_t ino, off_t size)
 {
-    int st = disk_truncate(layer.disk, ino, (uint64_t)size);
+    long st = layer_seam(
+        &(struct seam_call){.kind = PC_CALL_TRUNCATE, .ino = ino, .offset = (uint64_t)size});
 
     if (!st)
         map_resized(ino);
@@ -372,9 +380,11 @@ long sim_fsync(int fd, bool data_only)
 
     if (st)
         return st;
-    if (layer_left_out(data_only ? PC_CALL_FDATASYNC : PC_CALL_FSYNC, file->kind == DISK_DIRECTORY))
-        return 0;
-    st = disk_sync_as(layer.disk, file->ino, data_only, &file->errors);
+    st = (int)layer_seam(&(struct seam_call){.kind = data_only ? PC_CALL_FDATASYNC : PC_CALL_FSYNC,
+                                             .directory = file->kind == DISK_DIRECTORY,
+                                             .data_only = data_only,
+                                             .ino = file->ino,
+                                             .errors = &file->errors});
     if (st)
         map_reload(file->ino);
     return st;

@@ -39,6 +39,8 @@
 #include <utime.h>
 
 #include "base/check.h"
+#include "powercut/posix.h"
+
 #include "disk.h"
 
 struct aiocb;
@@ -65,9 +67,27 @@ typedef int nftw_visitor64(const char *path, const struct stat64 *st, int type, 
 
 /* ---- the mount, the lock (posix.c) ---- */
 
-/* posix_site.c: the frame of layer_enter in the call that runs now; is the call to be left out? */
+/* posix_site.c: the frame of layer_enter in the call that runs now; where that came from, and the
+ * watcher is told. False: nobody wants to know. */
 extern const void *layer_frame;
-bool layer_left_out(enum pc_call_kind kind, bool directory);
+void site_update(void); /* a mistake was planted, or taken away */
+bool layer_site(enum pc_call_kind kind, bool directory, struct pc_site *site);
+
+/* posix_seam.c: a call on its way to the disk, as the disk takes it. */
+struct seam_call {
+    enum pc_call_kind kind; /* read, write, truncate, unlink, rename, fsync or fdatasync */
+    bool directory;         /* a sync of one */
+    bool data_only;         /* of a sync; for a write: and sync it */
+    uint32_t ino, to_ino;   /* the file, or the directories of the names */
+    uint64_t offset, size;  /* of a transfer; truncate: offset is the new size */
+    uint32_t *errors;       /* of the description: what it knows of failures to write back */
+    void *room;
+    const void *bytes;
+    const char *name, *to_name;
+    size_t len, to_len;
+};
+long layer_seam(const struct seam_call *call); /* what the program is told */
+bool seam_planted(void);
 
 struct layer {
     struct pc_disk *disk; /* NULL: not mounted */

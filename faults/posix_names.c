@@ -85,10 +85,16 @@ long sim_renameat(int from_dir, const char *from, int to_dir, const char *to, un
                                  : check_rename(&source, &target, flags & RENAME_NOREPLACE);
     if (st)
         return st;
-    if (layer_left_out(PC_CALL_RENAME, false))
-        return 0;
-    return (flags & RENAME_EXCHANGE ? disk_exchange : disk_rename)(
-        layer.disk, source.dir, source.name, source.len, target.dir, target.name, target.len);
+    if (flags & RENAME_EXCHANGE)
+        return disk_exchange(layer.disk, source.dir, source.name, source.len, target.dir,
+                             target.name, target.len);
+    return layer_seam(&(struct seam_call){.kind = PC_CALL_RENAME,
+                                          .ino = source.dir,
+                                          .name = source.name,
+                                          .len = source.len,
+                                          .to_ino = target.dir,
+                                          .to_name = target.name,
+                                          .to_len = target.len});
 }
 
 /* ---- link, unlink, directories ---- */
@@ -162,8 +168,10 @@ static int remove_file(const struct place *place)
     st = place_inode(place, &ino, &kind);
     if (st)
         return st;
-    return kind == DISK_DIRECTORY ? -EISDIR
-                                  : disk_unlink(layer.disk, place->dir, place->name, place->len);
+    if (kind == DISK_DIRECTORY)
+        return -EISDIR;
+    return (int)layer_seam(&(struct seam_call){
+        .kind = PC_CALL_UNLINK, .ino = place->dir, .name = place->name, .len = place->len});
 }
 
 long sim_unlinkat(int dirfd, const char *path, int flags)

@@ -1,7 +1,6 @@
-/* posix_site.c: where in the program a sync or a rename came from. The place is the chain of return
- * addresses above the interposed call, found through frame pointers, which the build keeps. A call
- * from a chosen place can be left out, as if its line were not there: that is how an audit asks
- * whether a sync is needed. */
+/* posix_site.c: where in the program a call came from. The place is the chain of return addresses
+ * above the interposed call, found through frame pointers, which the build keeps. An audit asks
+ * what every place is good for (posix_seam.c). */
 #define _GNU_SOURCE
 #include "posix_layer.h"
 
@@ -13,20 +12,18 @@ const void *layer_frame;
 
 static void (*watcher)(void *ctx, const struct pc_site *site);
 static void *watcher_ctx;
-static struct pc_site suppressed;
-static bool suppressing;
+static bool wanted; /* by a watcher, or for a mistake that is planted */
+
+void site_update(void)
+{
+    wanted = watcher != NULL || seam_planted();
+}
 
 void pc_watch_sites(void (*seen)(void *ctx, const struct pc_site *site), void *ctx)
 {
     watcher = seen;
     watcher_ctx = ctx;
-}
-
-void pc_suppress_site(const struct pc_site *site)
-{
-    suppressing = site != NULL;
-    if (site)
-        suppressed = *site;
+    site_update();
 }
 
 bool pc_site_equal(const struct pc_site *a, const struct pc_site *b)
@@ -44,19 +41,19 @@ static const void *const *caller(const void *const *frame)
     return (uintptr_t)up > (uintptr_t)frame && distance < FRAME_SIZE_MAX ? up : NULL;
 }
 
-bool layer_left_out(enum pc_call_kind kind, bool directory)
+bool layer_site(enum pc_call_kind kind, bool directory, struct pc_site *site)
 {
-    struct pc_site site = {.kind = kind, .directory = directory};
     const void *const *frame = layer_frame;
 
-    if (!watcher && !suppressing)
+    if (!wanted)
         return false;
+    *site = (struct pc_site){.kind = kind, .directory = directory};
     frame = caller(frame); /* of the interposed call itself */
     for (int i = 0; i < PC_SITE_FRAMES && frame; i++) {
-        site.frames[i] = frame[1];
+        site->frames[i] = frame[1];
         frame = caller(frame);
     }
     if (watcher)
-        watcher(watcher_ctx, &site);
-    return suppressing && pc_site_equal(&site, &suppressed);
+        watcher(watcher_ctx, site);
+    return true;
 }

@@ -1,11 +1,16 @@
 /* audit.c: see audit.h.
  *
- * A site is the chain of return addresses above an fsync, fdatasync or rename. First the traces are
- * played without a search and every site is noted. Then, per site and in a child of its own, the
- * traces are explored with that site left out:
- *   load-bearing  a rule breaks without it; the finding is shrunk and kept
- *   undetected    no rule broke within the budget: redundant under these models, or not seen
- * Sites that a search reaches only in a recovery are found too, as the traces crash and recover. */
+ * A site is the chain of return addresses above a call that reads, changes or syncs. First the
+ * traces are played without a search and every site is noted. Then, per site and mistake and in a
+ * child of its own, the traces are explored with that mistake planted at that site:
+ *   load-bearing  a rule breaks; the finding is shrunk and kept
+ *   explained     no rule broke, and the file of explanations says why none can
+ *   not reached   the mistake made no difference to any call: nothing was asked
+ *   undetected    no rule broke within the budget: equivalent under these models, or not seen
+ * Sites that a search reaches only in a recovery are found too, as the traces crash and recover.
+ *
+ * The plain audit leaves out syncs and renames. With every seam each site has all the mistakes that
+ * can be made there (pc_seam_fits): these are mutants of the store that nobody had to write. */
 #define _GNU_SOURCE /* dladdr */
 #include "audit.h"
 
@@ -24,7 +29,8 @@
 #include "shrink.h"
 #include "story.h"
 
-#define SITES_MAX 128u
+#define SITES_MAX 512u
+#define HITS_MAX  4u /* calls of one site that are made to fail in one trace */
 
 struct known_site {
     struct pc_site site;
@@ -32,16 +38,40 @@ struct known_site {
     char where[256]; /* function < caller < caller (file:line) */
 };
 
+enum class { LOAD_BEARING, EXPLAINED, NOT_REACHED, UNDETECTED, CLASSES };
+
+static const char *const class_names[CLASSES] = {"load-bearing", "explained", "not reached",
+                                                 "undetected"};
+
+/* A mistake at a site. */
+struct planted {
+    const struct pc_site *site;
+    const char *where;
+    uint64_t hits; /* of the site while it was sought */
+    enum pc_seam_act act;
+};
+
+/* A line of the file of explanations: at sites whose chain of functions begins so, this mistake
+ * makes no difference that a promise is about. */
+struct explanation {
+    char act[16], call[16], where[128], why[160];
+};
+
 struct audit {
     struct campaign *campaign;
     struct known_site *sites;
     uint32_t count;
-    uint32_t undetected;
+    struct planted *planted;
+    uint32_t planted_count;
+    struct explanation *explanations;
+    uint32_t explanation_count;
+    uint32_t classes[CLASSES];
 };
 
 /* What a child found out; the text of the finding follows. */
 struct answer {
     bool found;
+    uint64_t acted; /* calls that the mistake made a difference to */
     enum rule rule;
     uint64_t traces, recoveries;
     uint32_t ops, items;
@@ -131,6 +161,75 @@ static void name_site(struct known_site *site)
         snprintf(site->where + n, sizeof site->where - n, " (%s)", first);
 }
 
+/* ---- what is planted where ---- */
+
+static void plant(struct audit *audit, bool every)
+{
+    for (uint32_t i = 0; i < audit->count; i++) {
+        enum pc_call_kind kind = audit->sites[i].site.kind;
+        bool plain = kind == PC_CALL_FSYNC || kind == PC_CALL_FDATASYNC || kind == PC_CALL_RENAME;
+
+        for (int act = PC_SEAM_NONE + 1; act < PC_SEAM_ACTS; act++) {
+            if (every ? !pc_seam_fits((enum pc_seam_act)act, kind) : !plain || act != PC_SEAM_DROP)
+                continue;
+            audit->planted[audit->planted_count++] =
+                (struct planted){.site = &audit->sites[i].site,
+                                 .where = audit->sites[i].where,
+                                 .hits = audit->sites[i].hits,
+                                 .act = (enum pc_seam_act)act};
+        }
+    }
+}
+
+static const char *kind_word(const struct pc_site *site)
+{
+    return site->directory ? "fsync dir" : pc_call_kind_name(site->kind);
+}
+
+/* "MISTAKE, CALL, FUNCTION < FUNCTION...: WHY"; # begins a remark. */
+static bool read_explanations(struct audit *audit, const char *path)
+{
+    FILE *in = fopen(path, "r");
+    char line[512];
+    unsigned number = 0;
+    bool ok = in != NULL;
+
+    if (in == NULL)
+        fprintf(stderr, "powercut: %s cannot be read\n", path);
+    while (ok && fgets(line, sizeof line, in)) {
+        struct explanation e = {0};
+
+        number++;
+        if (line[0] == '#' || line[0] == '\n')
+            continue;
+        ok = audit->explanation_count < SITES_MAX &&
+             sscanf(line, "%15[^,], %15[^,], %127[^:]: %159[^\n]", e.act, e.call, e.where, e.why) ==
+                 4;
+        if (ok)
+            audit->explanations[audit->explanation_count++] = e;
+        else
+            fprintf(stderr, "%s:%u: not MISTAKE, CALL, FUNCTION < FUNCTION...: WHY\n", path,
+                    number);
+    }
+    if (in)
+        fclose(in);
+    return ok;
+}
+
+static const struct explanation *explanation_of(const struct audit *audit,
+                                                const struct planted *planted)
+{
+    for (uint32_t i = 0; i < audit->explanation_count; i++) {
+        const struct explanation *e = &audit->explanations[i];
+
+        if (strcmp(e->act, pc_seam_act_name(planted->act)) == 0 &&
+            strcmp(e->call, kind_word(planted->site)) == 0 &&
+            strncmp(e->where, planted->where, strlen(e->where)) == 0)
+            return e;
+    }
+    return NULL;
+}
+
 /* ---- search ---- */
 
 static void beat(void *channel)
@@ -138,70 +237,148 @@ static void beat(void *channel)
     jobs_beat(channel);
 }
 
+/* A mistake about failures shows where its call fails. */
+static bool about_failure(enum pc_seam_act act)
+{
+    return act == PC_SEAM_DEAF || act == PC_SEAM_RETRY;
+}
+
+/* The calls from the site in the first epoch of a trace, as rules that make each of them fail. */
+struct hits {
+    const struct pc_site *site;
+    const struct play *play;
+    uint32_t seen[PC_CALL_KINDS];
+    struct pc_fault faults[HITS_MAX];
+    uint32_t count;
+};
+
+static void note_hit(void *ctx, const struct pc_site *site)
+{
+    struct hits *hits = ctx;
+
+    if (hits->play->session.epoch > 0)
+        return;
+    hits->seen[site->kind]++;
+    if (!pc_site_equal(site, hits->site))
+        return;
+    /* The first few and the last. */
+    if (hits->count == HITS_MAX)
+        hits->count--;
+    hits->faults[hits->count++] = (struct pc_fault){
+        .kind = PC_FAULT_EIO, .call = site->kind, .file = "*", .nth = hits->seen[site->kind]};
+}
+
+static void rehearse(const struct campaign *campaign, struct trace *trace,
+                     const struct planted *planted, struct hits *hits)
+{
+    struct finding ignored = {0};
+    struct play play;
+
+    pc_seam(NULL, PC_SEAM_NONE);
+    *hits = (struct hits){.site = planted->site, .play = &play};
+    play_init(&play, trace, campaign->store, NULL, &ignored);
+    pc_watch_sites(note_hit, hits);
+    for (uint32_t op = 0; op < trace->op_count && play_step(&play, op, NULL); op++)
+        ;
+    play_end(&play);
+    pc_watch_sites(NULL, NULL);
+    play_release(&play);
+}
+
+/* Explores the trace with the mistake, once for each failure of its call if it is about that. */
+static bool explore_planted(const struct campaign *campaign, const struct planted *planted,
+                            struct trace *trace, struct answer *answer, struct finding *finding)
+{
+    bool aimed = about_failure(planted->act);
+    struct explorer explorer;
+    struct hits hits = {0};
+
+    explorer_init(&explorer, &campaign->budget, campaign->store, trace->tuning, trace->seed);
+    if (aimed)
+        rehearse(campaign, trace, planted, &hits);
+    pc_seam(planted->site, planted->act);
+    if (!aimed)
+        explore_trace(&explorer, trace, campaign->store, finding);
+    if (!aimed && !finding->found && campaign->exhaustive_ops)
+        campaign_single_faults(campaign, &explorer, trace, finding);
+    for (uint32_t i = 0; i < hits.count && !finding->found; i++) {
+        struct trace copy;
+
+        trace_copy(&copy, trace);
+        trace_arm(&copy, &hits.faults[i], 1);
+        explore_trace(&explorer, &copy, campaign->store, finding);
+        if (finding->found) {
+            trace_release(trace);
+            *trace = copy;
+        } else {
+            trace_release(&copy);
+        }
+    }
+    answer->acted += pc_seam_acted();
+    answer->traces++;
+    answer->recoveries += explorer.tally.recoveries;
+    explorer_release(&explorer);
+    return finding->found;
+}
+
+static char *tell(const struct audit *audit, const struct planted *planted, struct trace *trace,
+                  struct finding *finding, struct answer *answer, struct jobs_channel *channel)
+{
+    struct shrink shrink = {.store = audit->campaign->store,
+                            .seed = trace->seed,
+                            .tries = 400,
+                            .beat = beat,
+                            .beat_ctx = channel};
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    must(out != NULL);
+    if (!audit->campaign->no_shrink)
+        shrink_finding(&shrink, trace, finding);
+    answer->rule = finding->verdict.rule;
+    answer->ops = trace->op_count;
+    for (uint32_t c = 0; c < finding->cuts; c++)
+        answer->items += finding->cut[c].item_count;
+    fprintf(out, "# with this mistake (%s): %s %s\n", pc_seam_act_name(planted->act),
+            kind_word(planted->site), planted->where);
+    story_file(out, trace, finding, audit->campaign->command);
+    fclose(out);
+    return text;
+}
+
+/* First every trace of one operation, also with every single fault, then those of the campaign.
+ * Where calls are made to fail, the traces have no other faults. */
 static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
 {
     struct audit *audit = ctx;
-    struct campaign *campaign = audit->campaign;
+    const struct planted *planted = &audit->planted[task];
+    struct campaign campaign = *audit->campaign;
     struct answer answer = {0};
     struct finding finding = {0};
-    struct trace trace;
+    uint64_t first = (uint64_t)CAMPAIGN_ALPHABET * campaign.model_count;
+    uint64_t all = first + campaign.seeds * campaign.model_count;
     char *text = NULL;
-    size_t size;
-    /* First every trace of one operation, and with every single fault. */
-    uint64_t first = (uint64_t)CAMPAIGN_ALPHABET * campaign->model_count;
 
-    pc_suppress_site(&audit->sites[task].site);
-    for (uint64_t i = 0; !answer.found && i < first + campaign->seeds * campaign->model_count;
-         i++) {
-        struct campaign now = *campaign;
-        struct explorer explorer;
+    if (about_failure(planted->act))
+        campaign.faults = 0;
+    for (uint64_t i = 0; !answer.found && i < all; i++) {
         uint64_t number = i < first ? i : i - first;
+        struct trace trace;
 
-        now.exhaustive_ops = i < first ? 1 : 0;
-        campaign_trace(&now, number / campaign->model_count,
-                       campaign->models[number % campaign->model_count], &trace);
-        explorer_init(&explorer, &campaign->budget, campaign->store, trace.tuning, trace.seed);
-        explore_trace(&explorer, &trace, campaign->store, &finding);
-        if (!finding.found && i < first)
-            campaign_single_faults(campaign, &explorer, &trace, &finding);
+        campaign.exhaustive_ops = i < first ? 1 : 0;
+        campaign_trace(&campaign, number / campaign.model_count,
+                       campaign.models[number % campaign.model_count], &trace);
+        answer.found = explore_planted(&campaign, planted, &trace, &answer, &finding);
         jobs_beat(channel);
-        answer.found = finding.found;
-        answer.traces++;
-        answer.recoveries += explorer.tally.recoveries;
-        explorer_release(&explorer);
-        if (!answer.found)
-            trace_release(&trace);
-    }
-    if (answer.found) {
-        struct shrink shrink = {.store = campaign->store,
-                                .seed = trace.seed,
-                                .tries = 400,
-                                .beat = beat,
-                                .beat_ctx = channel};
-        FILE *out = open_memstream(&text, &size);
-
-        must(out != NULL);
-        if (!campaign->no_shrink)
-            shrink_finding(&shrink, &trace, &finding);
-        answer.rule = finding.verdict.rule;
-        answer.ops = trace.op_count;
-        for (uint32_t c = 0; c < finding.cuts; c++)
-            answer.items += finding.cut[c].item_count;
-        fprintf(out, "# with this call left out: %s %s\n",
-                pc_call_kind_name(audit->sites[task].site.kind), audit->sites[task].where);
-        story_file(out, &trace, &finding, campaign->command);
-        fclose(out);
+        if (answer.found)
+            text = tell(audit, planted, &trace, &finding, &answer, channel);
         trace_release(&trace);
     }
     jobs_emit(channel, bytes_of(&answer, sizeof answer));
     if (text)
         jobs_emit(channel, bytes_of(text, strlen(text)));
     free(text);
-}
-
-static const char *kind_word(const struct pc_site *site)
-{
-    return site->directory ? "fsync dir" : pc_call_kind_name(site->kind);
 }
 
 static void keep(const struct audit *audit, uint64_t task, struct bytes text, char *path,
@@ -224,17 +401,21 @@ static void keep(const struct audit *audit, uint64_t task, struct bytes text, ch
 }
 
 static void report_json(const struct audit *audit, uint64_t task, const struct answer *answer,
-                        const char *class, const char *path)
+                        const char *class, const char *why, const char *path)
 {
+    const struct planted *planted = &audit->planted[task];
     struct json json = {0};
 
     json_object_begin(&json);
     json_key_text(&json, "type", "site");
-    json_key_text(&json, "call", kind_word(&audit->sites[task].site));
-    json_key_text(&json, "where", audit->sites[task].where);
-    json_key_u64(&json, "hits", audit->sites[task].hits);
+    json_key_text(&json, "mistake", pc_seam_act_name(planted->act));
+    json_key_text(&json, "call", kind_word(planted->site));
+    json_key_text(&json, "where", planted->where);
+    json_key_u64(&json, "hits", planted->hits);
     json_key_text(&json, "class", class);
+    json_key_text(&json, "why", why);
     json_key_text(&json, "rule", answer->found ? rule_name(answer->rule) : "");
+    json_key_u64(&json, "acted", answer->acted);
     json_key_u64(&json, "operations", answer->ops);
     json_key_u64(&json, "traces", answer->traces);
     json_key_u64(&json, "recoveries", answer->recoveries);
@@ -245,13 +426,30 @@ static void report_json(const struct audit *audit, uint64_t task, const struct a
     json_release(&json);
 }
 
+static void report(const struct audit *audit, uint64_t task, const struct answer *answer,
+                   const char *class, const char *why, const char *path)
+{
+    const struct planted *planted = &audit->planted[task];
+
+    printf("%-7s %-9s %-70s %s", pc_seam_act_name(planted->act), kind_word(planted->site),
+           planted->where, class);
+    if (answer->found)
+        printf(": %s, %u operations, after %llu recoveries; %s\n", rule_name(answer->rule),
+               (unsigned)answer->ops, (unsigned long long)answer->recoveries, path);
+    else
+        printf(" in %llu recoveries of %llu traces%s%s\n", (unsigned long long)answer->recoveries,
+               (unsigned long long)answer->traces, *why ? ": " : "", why);
+    fflush(stdout);
+}
+
 static bool done(void *ctx, uint64_t task, const struct jobs_result *result)
 {
     struct audit *audit = ctx;
-    const struct known_site *site = &audit->sites[task];
+    const struct explanation *explanation = explanation_of(audit, &audit->planted[task]);
     struct answer answer = {0};
     char path[1100] = "";
-    const char *class = "undetected";
+    enum class class = UNDETECTED;
+    const char *why = explanation ? explanation->why : "";
 
     if (result->outcome == JOBS_EXITED && result->emitted.len >= sizeof answer) {
         memcpy(&answer, result->emitted.data, sizeof answer);
@@ -260,48 +458,62 @@ static bool done(void *ctx, uint64_t task, const struct jobs_result *result)
                 audit, task,
                 bytes_of(result->emitted.data + sizeof answer, result->emitted.len - sizeof answer),
                 path, sizeof path);
-    } else { /* the store died without it */
+    } else { /* the store died of it */
         answer.found = true;
         answer.rule = RULE_CRASH;
     }
     if (answer.found)
-        class = "load-bearing";
-    else
-        audit->undetected++;
-    if (audit->campaign->json) {
-        report_json(audit, task, &answer, class, path);
-        return true;
-    }
-    printf("%-9s %-70s %s", kind_word(&site->site), site->where, class);
-    if (answer.found)
-        printf(": %s, %u operations, after %llu recoveries; %s\n", rule_name(answer.rule),
-               (unsigned)answer.ops, (unsigned long long)answer.recoveries, path);
-    else
-        printf(" in %llu recoveries of %llu traces\n", (unsigned long long)answer.recoveries,
-               (unsigned long long)answer.traces);
-    fflush(stdout);
+        class = LOAD_BEARING;
+    else if (explanation)
+        class = EXPLAINED;
+    else if (answer.acted == 0)
+        class = NOT_REACHED;
+    if (explanation && answer.found)
+        fprintf(stderr, "an explanation is wrong: %s, %s, %s\n", explanation->act,
+                explanation->call, explanation->where);
+    audit->classes[class]++;
+    (audit->campaign->json ? report_json : report)(audit, task, &answer, class_names[class], why,
+                                                   path);
     return true;
 }
 
-int audit_run(struct campaign *campaign)
+static void sum_up(const struct audit *audit)
+{
+    printf("%u call sites, %u mistakes:", (unsigned)audit->count, (unsigned)audit->planted_count);
+    for (int i = 0; i < CLASSES; i++)
+        printf("%s %u %s", i ? "," : "", (unsigned)audit->classes[i], class_names[i]);
+    printf("\n");
+}
+
+int audit_run(struct campaign *campaign, bool every, const char *explained)
 {
     struct audit audit = {.campaign = campaign};
     struct jobs_config config = {
         .jobs = campaign->jobs, .stall_seconds = 300, .ctx = &audit, .work = work, .done = done};
-    enum jobs_end end;
+    enum jobs_end end = JOBS_ALL;
+    bool ok;
 
     audit.sites = calloc(SITES_MAX, sizeof *audit.sites);
-    must(audit.sites != NULL);
-    collect(&audit);
-    for (uint32_t i = 0; i < audit.count; i++)
-        name_site(&audit.sites[i]);
-    config.count = audit.count;
-    end = jobs_run(&config);
-    if (!campaign->json)
-        printf("%u call sites: %u load-bearing, %u undetected\n", (unsigned)audit.count,
-               (unsigned)(audit.count - audit.undetected), (unsigned)audit.undetected);
+    audit.planted = calloc((size_t)SITES_MAX * PC_SEAM_ACTS, sizeof *audit.planted);
+    audit.explanations = calloc(SITES_MAX, sizeof *audit.explanations);
+    must(audit.sites && audit.planted && audit.explanations);
+    ok = explained == NULL || read_explanations(&audit, explained);
+    if (ok) {
+        collect(&audit);
+        for (uint32_t i = 0; i < audit.count; i++)
+            name_site(&audit.sites[i]);
+        plant(&audit, every);
+        config.count = audit.planted_count;
+        end = jobs_run(&config);
+        if (!campaign->json)
+            sum_up(&audit);
+    }
     free(audit.sites);
+    free(audit.planted);
+    free(audit.explanations);
+    if (!ok)
+        return 2;
     if (end != JOBS_ALL)
         return end == JOBS_INTERRUPTED ? 130 : 4;
-    return audit.undetected ? 1 : 0;
+    return audit.classes[UNDETECTED] || audit.classes[NOT_REACHED] ? 1 : 0;
 }

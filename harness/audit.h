@@ -1,12 +1,15 @@
-/* audit.h: which syncs and renames of a store does its safety hang on? Each call site is left out
- * in turn, as if its line were not there, and searched with the ordinary generator. */
+/* audit.h: which calls of a store does its safety hang on? Each call site is left out in turn, as
+ * if its line were not there, or wronged in other ways, and the ordinary traces are searched. */
 #ifndef HARNESS_AUDIT_H
 #define HARNESS_AUDIT_H
 
 #include "campaign.h"
 
-/* `campaign` says what is searched: seeds, models, budget. Prints a line per call site. The exit
- * code: 0 every site is load-bearing, 1 some are undetected. */
-int audit_run(struct campaign *campaign);
+/* `campaign` says what is searched: seeds, models, budget. `every`: all mistakes at all
+ * calls, not only syncs and renames left out. `explained`, when not NULL, is a file of
+ * mistakes that make no difference. Prints a line per mistake. The exit code: 0 every one
+ * is load-bearing or explained, 1 some are undetected or were never
+ * made, 2 the file cannot be read. */
+int audit_run(struct campaign *campaign, bool every, const char *explained);
 
 #endif

@@ -7,8 +7,8 @@
  *   J4 the store goes on: a write, a flush, a compaction, its own check, close.
  *   J8 what has expired stays so, whatever the clock says later: see model.h.
  *   J5 opened again it has exactly what it had.
- *   J7 a bit that reads wrong gives an error or does not matter; a failed read or a refused request
- *      for memory gives an error, and the next open finds everything.
+ *   J7 a bit that reads wrong gives an error or does not matter; a failed call or a refused request
+ *      for memory gives an error or is made up for, and the next open finds everything.
  *   J6 after close no memory and no descriptor is left. */
 #include "judge.h"
 
@@ -47,7 +47,8 @@ static int no_claim(void *ctx, const char *file, uint64_t offset)
 
 const char *trouble_name(enum trouble trouble)
 {
-    static const char *const names[TROUBLES] = {"none", "bitrot", "read-error", "no-memory"};
+    static const char *const names[TROUBLES] = {"none", "bitrot", "read-error", "write-error",
+                                                "no-memory"};
 
     return names[trouble];
 }
@@ -457,26 +458,30 @@ static void boot(struct judge *judge, struct pc_image *image)
     judge->recoveries++;
 }
 
+struct pc_fault judge_fault(enum trouble trouble, uint32_t at)
+{
+    return (struct pc_fault){.kind = trouble == TROUBLE_BITROT ? PC_FAULT_BITROT : PC_FAULT_EIO,
+                             .call = trouble == TROUBLE_WRITE ? PC_ANY_CALL : PC_CALL_READ,
+                             .file = "*",
+                             .nth = at};
+}
+
 static void begin_trouble(struct judge *judge, const struct question *question)
 {
     judge->troubled[question->trouble]++;
-    judge->fault = (struct pc_fault){.kind = question->trouble == TROUBLE_BITROT ? PC_FAULT_BITROT
-                                                                                 : PC_FAULT_EIO,
-                                     .call = PC_CALL_READ,
-                                     .file = "*",
-                                     .nth = question->trouble_at};
+    judge->fault = judge_fault(question->trouble, question->trouble_at);
     if (question->trouble == TROUBLE_NO_MEMORY)
         judge->heap.fail_at = question->trouble_at;
     else
         pc_disk_add_fault(judge->disk, &judge->fault);
 }
 
-/* J7: opens and reads with a failing read or request. The store may notice; then it says so, and
+/* J7: opens and reads with a failing call or request. The store may notice; then it says so, and
  * lets go of everything. False: it did something else. */
 static bool survive(struct judge *judge, const struct question *question, struct verdict *verdict)
 {
     enum pc_store_status expected =
-        question->trouble == TROUBLE_READ ? PC_STORE_IO : PC_STORE_NO_MEMORY;
+        question->trouble == TROUBLE_NO_MEMORY ? PC_STORE_NO_MEMORY : PC_STORE_IO;
     struct pc_store_error error = {0};
     enum pc_store_status st;
 
@@ -489,7 +494,7 @@ static bool survive(struct judge *judge, const struct question *question, struct
     judge->showed[question->trouble] += st != PC_STORE_OK;
     if (st != PC_STORE_OK && st != expected && !(question->split && typed(st)))
         fail(verdict, RULE_OPEN,
-             "a failing read or request for memory is reported as something else", error.text);
+             "a failing call or request for memory is reported as something else", error.text);
     if (st == PC_STORE_OK)
         model_judge(question->model, question->at, question->kill, question->trust, &judge->seen,
                     verdict);

@@ -19,6 +19,7 @@ enum trouble {
     TROUBLE_NONE,
     TROUBLE_BITROT,    /* a bit of what is read is wrong, and stays so: exact content or an error */
     TROUBLE_READ,      /* one read fails: an error, and all is well the next time */
+    TROUBLE_WRITE,     /* one call that changes or syncs something fails: the same */
     TROUBLE_NO_MEMORY, /* one request for memory fails: the same */
     TROUBLES
 };
@@ -62,6 +63,9 @@ struct question {
     uint32_t trouble_at; /* the how-manieth read or request; 1 is the first */
     bool life;           /* write, flush, compact, close and reopen after it */
 };
+
+/* The fault that a trouble is made of; TROUBLE_NO_MEMORY has none. `at`: 1 is the first call. */
+struct pc_fault judge_fault(enum trouble trouble, uint32_t at);
 
 void judge_init(struct judge *judge, const struct pc_store *store, const char *tuning);
 void judge_release(struct judge *judge);

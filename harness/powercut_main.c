@@ -215,8 +215,10 @@ static int run_command(const struct options *opts)
     results_header(&campaign, opts, POWERCUT_VERSION);
     if (matrix)
         code = matrix_run(&campaign);
+    else if (audit)
+        code = audit_run(&campaign, options_flag(opts, "seams"), options_text(opts, "explained"));
     else
-        code = audit ? audit_run(&campaign) : campaign_run(&campaign);
+        code = campaign_run(&campaign);
     if (campaign.results && fclose(campaign.results) != 0)
         fprintf(stderr, "the results cannot be written\n");
     free(command);

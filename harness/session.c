@@ -705,11 +705,7 @@ static void begin_trouble(struct session *session, enum trouble trouble, uint32_
     if (trouble == TROUBLE_NO_MEMORY) {
         session->fail_request = at;
     } else if (trouble != TROUBLE_NONE) {
-        session->trouble_fault =
-            (struct pc_fault){.kind = trouble == TROUBLE_BITROT ? PC_FAULT_BITROT : PC_FAULT_EIO,
-                              .call = PC_CALL_READ,
-                              .file = "*",
-                              .nth = at};
+        session->trouble_fault = judge_fault(trouble, at);
         pc_disk_add_fault(session->disk, &session->trouble_fault);
     }
 }

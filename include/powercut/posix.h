@@ -35,10 +35,28 @@ struct pc_site {
 };
 
 bool pc_site_equal(const struct pc_site *a, const struct pc_site *b);
-/* Tells of each fsync, fdatasync and rename on the mount, before it is done. `seen` must not make
- * a simulated call. NULL: no more. */
+/* Tells of each read, write, truncate, unlink, rename, fsync and fdatasync on the mount, before it
+ * is done. `seen` must not make a simulated call. NULL: no more. */
 void pc_watch_sites(void (*seen)(void *ctx, const struct pc_site *site), void *ctx);
-/* Such calls from this place answer 0 and do nothing from now on. NULL: all are done again. */
-void pc_suppress_site(const struct pc_site *site);
+
+/* Mistakes that can be planted at a call, without a change of the program. */
+enum pc_seam_act {
+    PC_SEAM_NONE,
+    PC_SEAM_DROP,  /* the call is not made; the program hears that all is well */
+    PC_SEAM_LATER, /* it hears so at once; the call changes places with the next that is no read */
+    PC_SEAM_DEAF,  /* when the call fails, it hears that all is well; a read has then read zeros */
+    PC_SEAM_RETRY, /* when the call fails it is made once more; the second answer counts */
+    PC_SEAM_SHORT, /* half of a write is made, and the answer is that all of it was */
+    PC_SEAM_ACTS
+};
+
+const char *pc_seam_act_name(enum pc_seam_act act); /* "drop" */
+/* Is it a mistake there? A read that is left out or moved is not one a program can make and still
+ * run; making a call again that had no effect is none at all, so that only a sync, which forgets
+ * what it could not write, is worth a second try. */
+bool pc_seam_fits(enum pc_seam_act act, enum pc_call_kind kind);
+/* Plants it at every call from this place. NULL: none any more. Not thread safe. */
+void pc_seam(const struct pc_site *site, enum pc_seam_act act);
+uint64_t pc_seam_acted(void); /* how often it met its call since */
 
 #endif
