@@ -12,7 +12,9 @@
  *     none is left over from before (K50).
  * B3  A step back needs the key before the one shown. Of that, the bytes that both share are there;
  *     if it shares no more with its own predecessor, the rest is in the entry. Else, and where the
- *     way here is not known (path), it is rebuilt from the restart point. */
+ *     way here is not known (path), it takes a walk from the restart point.
+ * B4  That walk decodes the whole run, and the next steps back take from there; the run is good only
+ *     while the cursor stands where it was left. */
 #include "block.h"
 
 enum vault_status block_add(struct env *env, struct block_builder *b, struct bytes key,
@@ -225,6 +227,51 @@ static bool step_back(struct block_cursor *b)
     return true;
 }
 
+/* B4: the entry before the one shown is in `run`. */
+static bool run_prev(struct block_cursor *b)
+{
+    const struct block_entry *e = NULL;
+
+    if (!b->run_left || b->run_end != b->at)
+        return false;
+    e = (const struct block_entry *)(const void *)b->run.data + --b->run_left;
+    b->c.key = bytes_of(b->keys.data + e->key, e->key_len);
+    b->c.value = e->value;
+    b->c.tag = e->tag;
+    b->at = b->run_end = e->at;
+    b->next = e->next;
+    return true;
+}
+
+/* Decodes the entries from the restart point to the last one before `limit`, shows that one and
+ * keeps the others. Without memory, or after damage, the cursor has failed. */
+static void decode_run(struct block_cursor *b, uint32_t restart, uint32_t limit)
+{
+    enum vault_status st = VAULT_OK;
+
+    b->run.len = b->keys.len = 0;
+    b->run_left = 0; /* jump: and the path is not known any more */
+    if (!jump(b, restart))
+        return;
+    while (b->next < limit && b->next < b->entries_len) {
+        struct block_entry e = {b->at,    b->next,   (uint32_t)b->keys.len, (uint32_t)b->c.key.len,
+                                b->c.tag, b->c.value};
+
+        st = buffer_append(b->env, &b->keys, b->c.key);
+        if (!st)
+            st = buffer_append(b->env, &b->run, bytes_of(&e, sizeof e));
+        if (st) {
+            b->c.status = st;
+            b->c.valid = false;
+            return;
+        }
+        if (!decode(b, b->next))
+            return;
+    }
+    b->run_left = b->run.len / sizeof(struct block_entry);
+    b->run_end = b->at;
+}
+
 static void block_last(struct cursor *c)
 {
     struct block_cursor *b = (struct block_cursor *)c;
@@ -245,7 +292,7 @@ static void block_prev(struct cursor *c)
         c->valid = false;
         return;
     }
-    if (step_back(b))
+    if (run_prev(b) || step_back(b))
         return;
     while (restart > 0 && restart_offset(b, restart) >= limit)
         restart--;
@@ -253,7 +300,132 @@ static void block_prev(struct cursor *c)
         damaged(b);
         return;
     }
-    walk_to(b, restart, limit);
+    decode_run(b, restart, limit);
+}
+
+/* Is the entry at the restart point before (key, tag)? Looks at it in place. */
+static bool restart_before(struct block_cursor *b, uint32_t restart, struct bytes key, uint64_t tag,
+                           bool *before)
+{
+    uint32_t at = restart_offset(b, restart);
+    struct taker t = {NULL, NULL, false};
+    uint64_t shared = 0;
+    uint64_t own = 0;
+    uint64_t own_tag = 0;
+    struct bytes own_key;
+
+    if (at >= b->entries_len)
+        return damaged(b);
+    t = taker_of(bytes_of(b->data + at, b->entries_len - at)); /* B1 */
+    shared = take_varint(&t);
+    own = take_varint(&t);
+    (void)take_varint(&t); /* of the value: nothing of it is needed */
+    own_tag = take_varint(&t);
+    own_key = take_bytes(&t, own);
+    if (t.bad || shared || own > VAULT_KEY_MAX)
+        return damaged(b);
+    *before = entry_compare(own_key, own_tag, key, tag) < 0;
+    return true;
+}
+
+/* How many bytes the two agree in from the front. */
+static size_t common(struct bytes a, struct bytes b)
+{
+    size_t n = a.len < b.len ? a.len : b.len;
+    size_t i = 0;
+
+    while (i + 8 <= n) {
+        uint64_t differ = load_u64(a.data + i) ^ load_u64(b.data + i);
+
+        if (differ)
+            return i + (size_t)__builtin_ctzll(differ) / 8;
+        i += 8;
+    }
+    while (i < n && a.data[i] == b.data[i])
+        i++;
+    return i;
+}
+
+/* Shows the entry at `at`, whose first `shared` bytes are those of `key`. */
+static void show_found(struct block_cursor *b, uint32_t at, const uint8_t *end, struct bytes key,
+                       size_t shared, struct bytes suffix)
+{
+    size_t whole = shared + suffix.len;
+
+    if (shared) {
+        struct buffer bigger = {0};
+
+        if (whole > b->key.cap) {
+            b->c.status = buffer_reserve(b->env, &bigger, whole * 2);
+            if (b->c.status)
+                return;
+        } else {
+            bigger = b->key;
+        }
+        memmove(bigger.data, key.data, shared); /* `key` may be the view of this cursor */
+        if (suffix.len)
+            memcpy(bigger.data + shared, suffix.data, suffix.len);
+        if (bigger.data != b->key.data)
+            buffer_release(b->env, &b->key);
+        b->key = bigger;
+        suffix = bytes_of(b->key.data, whole);
+    }
+    b->c.key = suffix;
+    b->c.valid = true;
+    b->at = at;
+    b->next = (uint32_t)(end - b->data);
+    while (b->restart + 1 < b->restarts && restart_offset(b, b->restart + 1) <= at)
+        b->restart++;
+}
+
+/* Shows the first entry from the restart point on that is not before (key, tag).
+ *
+ * No key is rebuilt on the way. `match` is how many bytes of `key` the entry before agreed in; that
+ * entry is before the target. One that shares more than those with it is so, too. Any other one
+ * agrees with `key` in what it shares, and only the rest has to be compared. */
+static void scan_run(struct block_cursor *b, uint32_t restart, struct bytes key, uint64_t tag)
+{
+    uint32_t at = restart_offset(b, restart);
+    size_t match = 0;
+    size_t before_len = 0;
+
+    if (at >= b->entries_len) {
+        damaged(b);
+        return;
+    }
+    b->restart = restart;
+    b->steps = 0;
+    while (at < b->entries_len) {
+        struct taker t = taker_of(bytes_of(b->data + at, b->entries_len - at)); /* B1 */
+        uint64_t shared = take_varint(&t);
+        uint64_t own = take_varint(&t);
+        uint64_t value_len = take_varint(&t);
+        uint64_t own_tag = take_varint(&t);
+        struct bytes suffix = take_bytes(&t, own);
+        struct bytes value = take_bytes(&t, value_len);
+
+        if (t.bad || shared > before_len || shared + own > VAULT_KEY_MAX) {
+            damaged(b);
+            return;
+        }
+        before_len = (size_t)(shared + own);
+        if (shared <= match) {
+            struct bytes rest = bytes_of(key.data ? key.data + shared : NULL, key.len - shared);
+            size_t same = common(suffix, rest);
+            bool equal = same == suffix.len && same == rest.len;
+
+            if (equal ? own_tag <= tag
+                      : same == rest.len ||
+                            (same < suffix.len && suffix.data[same] > rest.data[same])) {
+                b->c.value = value;
+                b->c.tag = own_tag;
+                show_found(b, at, t.p, key, (size_t)shared, suffix);
+                return;
+            }
+            match = (size_t)shared + same;
+        }
+        at = (uint32_t)(t.p - b->data);
+    }
 }
 
 static void block_seek(struct cursor *c, struct bytes key, uint64_t tag)
@@ -268,17 +440,16 @@ static void block_seek(struct cursor *c, struct bytes key, uint64_t tag)
     while (high - low > 1) { /* The entry at restart `low` is before the target, or low is 0. */
         uint32_t mid = low + (high - low) / 2;
 
-        if (!jump(b, mid))
+        bool before = false;
+
+        if (!restart_before(b, mid, key, tag, &before))
             return;
-        if (entry_compare(c->key, c->tag, key, tag) < 0)
+        if (before)
             low = mid;
         else
             high = mid;
     }
-    if (!jump(b, low))
-        return;
-    while (c->valid && entry_compare(c->key, c->tag, key, tag) < 0)
-        block_next(c);
+    scan_run(b, low, key, tag);
 }
 
 static void block_free(struct cursor *c)
@@ -306,6 +477,7 @@ void block_cursor_open(struct block_cursor *b, const char *name, uint64_t offset
     b->entries_len = 0;
     b->restarts = 0;
     b->steps = 0;
+    b->run_left = 0;
     b->c.valid = false;
     b->c.status = VAULT_OK;
     if (contents.len >= 4)
@@ -323,6 +495,8 @@ void block_cursor_open(struct block_cursor *b, const char *name, uint64_t offset
 void block_cursor_release(struct block_cursor *b)
 {
     buffer_release(b->env, &b->key);
+    buffer_release(b->env, &b->run);
+    buffer_release(b->env, &b->keys);
     b->data = NULL;
     b->restarts = 0;
 }

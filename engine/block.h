@@ -27,6 +27,14 @@ size_t block_size(const struct block_builder *b);
 
 #define BLOCK_PATH 16 /* as many entries as lie between two restart points, mostly */
 
+/* An entry of the run between two restart points, decoded to walk it backward. */
+struct block_entry {
+    uint32_t at, next;
+    uint32_t key, key_len; /* within block_cursor.keys */
+    uint64_t tag;
+    struct bytes value;
+};
+
 /* Walks the contents of a block. Damage ends it with VAULT_CORRUPT, naming `name` and `offset`. The
  * struct is the caller's; `contents` and `name` are borrowed until block_cursor_release. */
 struct block_cursor {
@@ -40,6 +48,10 @@ struct block_cursor {
     uint32_t restart;                 /* index of the restart point at or before `at` */
     uint32_t path[BLOCK_PATH], steps; /* the entries of the newest walk, from its restart point */
     struct buffer key;
+    /* Backward: the entries before the one at `run_end`, the last one decoded. */
+    struct buffer run, keys; /* struct block_entry each; their keys */
+    size_t run_left;         /* entries before the one shown; 0: nothing decoded */
+    uint32_t run_end;        /* offset of the entry that `run` is good for */
 };
 
 void block_cursor_init(struct env *env, struct block_cursor *b);

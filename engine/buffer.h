@@ -124,6 +124,8 @@ static inline uint64_t take_varint(struct taker *t)
 {
     uint64_t v = 0;
 
+    if (t->p < t->end && *t->p < 128) /* by far the most */
+        return *t->p++;
     for (unsigned shift = 0; shift < 64 && t->p < t->end; shift += 7) {
         uint8_t byte = *t->p++;
 
