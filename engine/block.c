@@ -13,8 +13,8 @@
  * B3  A step back needs the key before the one shown. Of that, the bytes that both share are there;
  *     if it shares no more with its own predecessor, the rest is in the entry. Else, and where the
  *     way here is not known (path), it takes a walk from the restart point.
- * B4  That walk decodes the whole run, and the next steps back take from there; the run is good only
- *     while the cursor stands where it was left. */
+ * B4  That walk decodes the whole run, and the next steps back take from there; the run is good
+ *     only while the cursor stands where it was left. */
 #include "block.h"
 
 enum vault_status block_add(struct env *env, struct block_builder *b, struct bytes key,

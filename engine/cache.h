@@ -14,6 +14,7 @@ struct cache_block {
     struct cache_block *newer, *older; /* order of use; only while nobody else holds it */
     uint64_t table, offset;
     size_t len;
+    size_t stored; /* bytes of it in the file, without the trailer */
     uint32_t refs; /* holders, and one for the cache while `cached` */
     bool cached;
     uint8_t data[];

@@ -272,7 +272,7 @@ static bool range_stays(const struct compaction *c, size_t i)
 
 static enum vault_status begin_output(struct compaction *c)
 {
-    struct sst_options options = core_sst_options(c->v);
+    struct sst_options options = core_sst_options(c->v, c->level + 1);
 
     c->out_number = manifest_new_number(&c->v->manifest);
     c->building = true;

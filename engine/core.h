@@ -130,7 +130,7 @@ MUST_USE enum vault_status core_recover(struct vault *v);
  * not durable yet. */
 MUST_USE enum vault_status core_build(struct vault *v, struct memtable *mem,
                                       struct memtable *ranges, struct table **out);
-struct sst_options core_sst_options(const struct vault *v);
+struct sst_options core_sst_options(const struct vault *v, unsigned level);
 /* Installs `next` as the version of `edit`, which is durable. Takes the reference. */
 void core_install(struct vault *v, struct version *next);
 /* Flushes v->full if there is one. By the maintainer only. */

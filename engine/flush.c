@@ -13,10 +13,10 @@
  *     `writing`, so no writer can hold a memtable that is being flushed (K42). */
 #include "core.h"
 
-struct sst_options core_sst_options(const struct vault *v)
+struct sst_options core_sst_options(const struct vault *v, unsigned level)
 {
     return (struct sst_options){v->options.block_size, v->options.restart_interval,
-                                v->options.bloom_bits_per_key};
+                                v->options.bloom_bits_per_key, v->options.compression[level]};
 }
 
 static enum vault_status copy_entries(struct sst_builder *b, struct cursor *from)
@@ -76,7 +76,7 @@ static enum vault_status copy_ranges(struct vault *v, struct memtable *from, str
 enum vault_status core_build(struct vault *v, struct memtable *mem, struct memtable *ranges,
                              struct table **out)
 {
-    struct sst_options options = core_sst_options(v);
+    struct sst_options options = core_sst_options(v, 0);
     uint64_t number = manifest_new_number(&v->manifest);
     struct sst_builder b = {0};
     struct cursor *from = NULL;

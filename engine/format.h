@@ -43,6 +43,8 @@
 #define FORMAT_FOOTER        64u
 #define FORMAT_BLOCK_TRAILER 5u /* type, checksum */
 #define FORMAT_BLOCK_RAW     0u
+#define FORMAT_BLOCK_LZ4     1u
+#define FORMAT_BLOCK_ZSTD    2u
 
 /* File numbers stay well below the 18 digits that a name may have. A larger one is not ours. */
 #define FORMAT_FILE_MAX ((uint64_t)1 << 56)

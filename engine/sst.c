@@ -47,9 +47,9 @@ static enum vault_status write_pending(struct sst_builder *b)
     return st;
 }
 
-static enum vault_status put_block(struct sst_builder *b, struct bytes contents)
+static enum vault_status put_block(struct sst_builder *b, unsigned type, struct bytes contents)
 {
-    uint8_t trailer[FORMAT_BLOCK_TRAILER] = {FORMAT_BLOCK_RAW};
+    uint8_t trailer[FORMAT_BLOCK_TRAILER] = {(uint8_t)type};
     uint32_t sum = b->env->crc(0, contents.data, contents.len);
     enum vault_status st = buffer_reserve(b->env, &b->pending, contents.len + FORMAT_BLOCK_TRAILER);
 
@@ -66,14 +66,21 @@ static enum vault_status cut_block(struct sst_builder *b)
     uint8_t handle[2 * VARINT_MAX];
     uint64_t offset = offset_now(b);
     struct bytes contents;
+    unsigned type = b->options.compression;
     size_t len = 0;
     enum vault_status st = block_finish(b->env, &b->data, &contents);
 
     if (st)
         return st;
+    b->squeezed.len = 0;
+    st = compress_block(b->env, &type, contents, &b->squeezed);
+    if (st)
+        return st;
+    if (type != FORMAT_BLOCK_RAW)
+        contents = buffer_bytes(&b->squeezed);
     len = store_varint(handle, offset);
     len += store_varint(handle + len, contents.len);
-    st = put_block(b, contents);
+    st = put_block(b, type, contents);
     if (!st)
         st = block_add(b->env, &b->index, buffer_bytes(&b->largest), b->largest_tag,
                        bytes_of(handle, len));
@@ -179,7 +186,7 @@ static enum vault_status put_single(struct sst_builder *b, struct block_builder 
         return st;
     must(contents.len <= UINT32_MAX);
     *len = contents.len;
-    return put_block(b, contents);
+    return put_block(b, FORMAT_BLOCK_RAW, contents);
 }
 
 enum vault_status sst_finish(struct sst_builder *b, uint64_t *size)
@@ -203,7 +210,7 @@ enum vault_status sst_finish(struct sst_builder *b, uint64_t *size)
         st = bloom_build(b->env, (const uint64_t *)(const void *)b->hashes.data,
                          b->hashes.len / sizeof(uint64_t), b->options.bloom_bits_per_key, &bloom);
     if (!st && bloom.len)
-        st = put_block(b, buffer_bytes(&bloom));
+        st = put_block(b, FORMAT_BLOCK_RAW, buffer_bytes(&bloom));
     index = offset_now(b);
     must(bloom.len <= UINT32_MAX);
     if (!st)
@@ -248,6 +255,7 @@ void sst_builder_release(struct sst_builder *b)
     buffer_release(b->env, &b->range_end);
     buffer_release(b->env, &b->pending);
     buffer_release(b->env, &b->hashes);
+    buffer_release(b->env, &b->squeezed);
     buffer_release(b->env, &b->smallest);
     buffer_release(b->env, &b->largest);
 }
@@ -257,16 +265,26 @@ static enum vault_status corrupt(struct sst *t, uint64_t offset, const char *wha
     return env_fail(t->env, VAULT_CORRUPT, t->file.name, offset, 0, what);
 }
 
-/* Checks the block of `len` bytes and its trailer at p. */
+/* Checks the block of `len` bytes and its trailer at p. Its type is known to this library. */
 static enum vault_status check_block(struct sst *t, const uint8_t *p, size_t len, uint64_t offset)
 {
     env_use(t->env, p + len + 1, 4);
     if (!verify(t->env, bytes_of(p, len + 1), load_u32(p + len + 1)))
         return corrupt(t, offset, "block checksum"); /* S2 */
     env_use(t->env, p, len + 1);
-    if (p[len] != FORMAT_BLOCK_RAW)
+    if (!compress_known(p[len]))
         return env_fail(t->env, VAULT_UNSUPPORTED, t->file.name, offset, 0, "block type");
     return VAULT_OK;
+}
+
+/* The same for a block that is never compressed. */
+static enum vault_status check_raw(struct sst *t, const uint8_t *p, size_t len, uint64_t offset)
+{
+    enum vault_status st = check_block(t, p, len, offset);
+
+    if (!st && p[len] != FORMAT_BLOCK_RAW)
+        return env_fail(t->env, VAULT_UNSUPPORTED, t->file.name, offset, 0, "block type");
+    return st;
 }
 
 /* Offsets and lengths as the footer has them; the parts adjoin each other. */
@@ -357,11 +375,11 @@ static enum vault_status read_tail(struct sst *t, const struct parts *parts)
     filter = t->tail + (parts->filter - parts->ranges);
     index = t->tail + (parts->index - parts->ranges);
     if (parts->ranges_len)
-        st = check_block(t, ranges, (size_t)parts->ranges_len, parts->ranges);
+        st = check_raw(t, ranges, (size_t)parts->ranges_len, parts->ranges);
     if (!st && parts->filter_len)
-        st = check_block(t, filter, (size_t)parts->filter_len, parts->filter);
+        st = check_raw(t, filter, (size_t)parts->filter_len, parts->filter);
     if (!st)
-        st = check_block(t, index, (size_t)parts->index_len, parts->index);
+        st = check_raw(t, index, (size_t)parts->index_len, parts->index);
     t->filter = bytes_of(filter, (size_t)parts->filter_len);
     t->index = bytes_of(index, (size_t)parts->index_len);
     if (!st && parts->ranges_len)
@@ -403,6 +421,29 @@ void sst_close(struct sst *t)
     t->tail = NULL;
 }
 
+/* Puts the contents in the place of a compressed block, which is given back. */
+static enum vault_status expand(struct sst *t, struct cache_block **block)
+{
+    struct cache_block *from = *block;
+    struct bytes stored = bytes_of(from->data, from->stored);
+    size_t len = compress_raw_len(stored); /* Z1 */
+    struct cache_block *to = NULL;
+
+    if (!len)
+        return corrupt(t, from->offset, "compressed block");
+    to = cache_block_new(t->env, t->number, from->offset, len + FORMAT_BLOCK_TRAILER);
+    if (!to)
+        return env_fail(t->env, VAULT_NO_MEMORY, t->file.name, from->offset, 0, "block");
+    to->stored = from->stored;
+    *block = to;
+    if (!compress_undo(from->data[from->stored], stored, to->data, len)) {
+        cache_put(t->env, t->cache, from);
+        return corrupt(t, to->offset, "compressed block");
+    }
+    cache_put(t->env, t->cache, from);
+    return VAULT_OK;
+}
+
 /* The block an index entry points to, held. */
 static enum vault_status read_block(struct sst *t, struct bytes handle, struct cache_block **out)
 {
@@ -418,7 +459,7 @@ static enum vault_status read_block(struct sst *t, struct bytes handle, struct c
         t->data_end - offset - len < FORMAT_BLOCK_TRAILER)
         return corrupt(t, offset, "index entry"); /* S3 */
     block = cache_get(t->cache, t->number, offset);
-    if (block && block->len == len + FORMAT_BLOCK_TRAILER) {
+    if (block && block->stored == len) {
         *out = block;
         return VAULT_OK;
     }
@@ -432,6 +473,9 @@ static enum vault_status read_block(struct sst *t, struct bytes handle, struct c
         st = corrupt(t, offset + got, "table is shorter than the manifest says");
     if (!st)
         st = check_block(t, block->data, (size_t)len, offset);
+    block->stored = (size_t)len;
+    if (!st && block->data[len] != FORMAT_BLOCK_RAW)
+        st = expand(t, &block);
     if (st) {
         cache_put(t->env, t->cache, block);
         return st;

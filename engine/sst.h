@@ -7,12 +7,14 @@
 #include "block.h"
 #include "bloom.h"
 #include "cache.h"
+#include "compress.h"
 #include "ranges.h"
 
 struct sst_options {
     size_t block_size;
     unsigned restart_interval;
     unsigned bloom_bits_per_key;
+    unsigned compression; /* FORMAT_BLOCK_* of data blocks */
 };
 
 struct sst_builder {
@@ -21,8 +23,9 @@ struct sst_builder {
     struct os_file file;
     uint64_t number;
     struct block_builder data, index, ranges;
-    struct buffer pending; /* bytes not yet written */
-    struct buffer hashes;  /* uint64_t each, in memory order */
+    struct buffer pending;  /* bytes not yet written */
+    struct buffer squeezed; /* a compressed block */
+    struct buffer hashes;   /* uint64_t each, in memory order */
     struct buffer smallest, largest;
     uint64_t smallest_tag, largest_tag;
     uint64_t entries;

@@ -44,7 +44,7 @@ static void tables(void **state)
     test_dir_make(&dir);
     assert_int_equal(env_init(&env, dir.parent, NULL, NULL), VAULT_OK);
     for (unsigned count = 1; count < 3000; count = count * 5 + 2) {
-        struct sst_options options = {300, 4, count % 2 ? 10 : 0};
+        struct sst_options options = {300, 4, count % 2 ? 10 : 0, 0};
         struct sst_builder b;
         struct cache cache;
         struct sst t;

@@ -5,12 +5,17 @@
  * L2  An unlink that fails leaves an orphan; the next open removes it. It is no failure of the
  *     store.
  *
+ * L3  Open tables that nobody reads are shut, the one used longest ago first, while there are more
+ *     than open_max or their filters and indexes take more than tails_max bytes.
+ *
  * Opening happens under the lock: two threads never open one table twice. */
 #include "table.h"
 
-void tables_init(struct tables *tables, struct env *env, struct cache *cache)
+void tables_init(struct tables *tables, struct env *env, struct cache *cache, size_t open_max,
+                 size_t tails_max)
 {
-    *tables = (struct tables){.env = env, .cache = cache};
+    *tables =
+        (struct tables){.env = env, .cache = cache, .open_max = open_max, .tails_max = tails_max};
     thread_mutex_init(&tables->lock);
 }
 
@@ -78,6 +83,7 @@ static void shut(struct tables *tables, struct table *t)
 {
     must(t->open && t->pins == 0);
     idle_remove(tables, t);
+    tables->tails -= t->sst.tail_len;
     sst_close(&t->sst);
     t->open = false;
     tables->open_count--;
@@ -137,8 +143,9 @@ enum vault_status table_pin(struct tables *tables, struct table *t, struct sst *
 
     thread_lock(&tables->lock);
     if (!t->open) {
-        if (tables->open_count >= TABLES_OPEN_MAX && tables->oldest)
-            shut(tables, tables->oldest);
+        while (tables->oldest &&
+               (tables->open_count >= tables->open_max || tables->tails >= tables->tails_max))
+            shut(tables, tables->oldest); /* L3 */
         st = sst_open(tables->env, tables->cache, t->number, t->size, &t->sst);
         if (!st && t->sst.ranges.count && !t->has_ranges) { /* iterators would pass them over */
             st = env_fail(tables->env, VAULT_CORRUPT, t->sst.file.name, 0, 0,
@@ -148,6 +155,7 @@ enum vault_status table_pin(struct tables *tables, struct table *t, struct sst *
         if (!st) {
             t->open = true;
             tables->open_count++;
+            tables->tails += t->sst.tail_len;
             idle_push(tables, t);
         }
     }
@@ -166,5 +174,8 @@ void table_unpin(struct tables *tables, struct table *t)
     must(t->pins > 0);
     if (--t->pins == 0)
         idle_push(tables, t);
+    while (tables->oldest &&
+           (tables->open_count > tables->open_max || tables->tails > tables->tails_max))
+        shut(tables, tables->oldest); /* L3 */
     thread_unlock(&tables->lock);
 }

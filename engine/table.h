@@ -6,8 +6,6 @@
 
 #include "sst.h"
 
-#define TABLES_OPEN_MAX 512 /* file descriptors; more only while all of them are in use */
-
 struct table {
     struct table *next, *prev;   /* all tables */
     struct table *newer, *older; /* order of use, of the open tables that nobody reads */
@@ -30,10 +28,12 @@ struct tables {
     struct thread_mutex lock;
     struct table *all;
     struct table *newest, *oldest;
-    size_t open_count;
+    size_t open_count, open_max; /* L3 */
+    size_t tails, tails_max;     /* bytes of filters and indexes of open tables */
 };
 
-void tables_init(struct tables *tables, struct env *env, struct cache *cache);
+void tables_init(struct tables *tables, struct env *env, struct cache *cache, size_t open_max,
+                 size_t tails_max);
 void tables_release(struct tables *tables); /* no references are left */
 
 MUST_USE enum vault_status table_new(struct tables *tables, uint64_t number, uint64_t size,

@@ -50,6 +50,8 @@ void vault_options_init(struct vault_options *options)
         .block_cache_size = (size_t)8 << 20,
         .read_chunk = (size_t)32 << 10,
         .manifest_size = (uint64_t)1 << 20,
+        .open_tables = 512,
+        .table_memory = (size_t)32 << 20,
     };
 }
 
@@ -60,7 +62,7 @@ static bool options_valid(const struct vault_options *o)
            o->block_size > 0 && o->block_size <= (size_t)64 << 20 && o->restart_interval > 0 &&
            o->table_size > 0 && o->level0_tables > 0 && o->level1_size > 0 &&
            o->level_multiplier > 0 && o->bloom_bits_per_key <= 64 && o->read_chunk > 0 &&
-           o->read_chunk <= (size_t)64 << 20 && o->manifest_size > 0 &&
+           o->read_chunk <= (size_t)64 << 20 && o->manifest_size > 0 && o->open_tables > 0 &&
            (!o->allocator || (o->allocator->alloc && o->allocator->free));
 }
 
@@ -183,6 +185,11 @@ enum vault_status vault_open(const char *path, const struct vault_options *optio
         set_error(error, VAULT_INVALID);
         return VAULT_INVALID;
     }
+    for (unsigned level = 0; level < VAULT_LEVELS; level++)
+        if (!compress_known(options->compression[level])) {
+            set_error(error, VAULT_UNSUPPORTED);
+            return VAULT_UNSUPPORTED;
+        }
     v = new_handle(options);
     if (!v) {
         set_error(error, VAULT_NO_MEMORY);
@@ -190,7 +197,7 @@ enum vault_status vault_open(const char *path, const struct vault_options *optio
     }
     st = env_init(&v->env, path, options->allocator, options->hooks);
     cache_init(&v->cache, options->block_cache_size);
-    tables_init(&v->tables, &v->env, &v->cache);
+    tables_init(&v->tables, &v->env, &v->cache, options->open_tables, options->table_memory);
     manifest_init(&v->manifest, &v->env, &v->tables, options->manifest_size);
     thread_mutex_init(&v->writing);
     thread_mutex_init(&v->lock);

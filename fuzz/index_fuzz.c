@@ -18,7 +18,7 @@ static size_t data_len;
 
 static void build(void)
 {
-    static const struct sst_options options = {120, 3, 10};
+    static const struct sst_options options = {120, 3, 10, 0};
     struct stage_files files;
     struct sst_builder b;
     struct env env;

@@ -281,7 +281,7 @@ static void record_seeds(void)
 
 static void table_seed(const char *name, unsigned count, unsigned bits)
 {
-    struct sst_options options = {120, 3, bits};
+    struct sst_options options = {120, 3, bits, 0};
     struct stage_files files;
     struct sst_builder b;
     struct env env;

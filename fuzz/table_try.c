@@ -88,7 +88,7 @@ static void wander(struct sst *t, const struct plain_table *plain)
 /* Builds table 4 of the entries and looks at it in the same way. */
 static void build_again(struct env *env, struct cache *cache, const struct plain_list *list)
 {
-    static const struct sst_options options = {200, 3, 10};
+    static const struct sst_options options = {200, 3, 10, 0};
     struct sst_builder b;
     struct sst t;
     uint64_t size = 0;

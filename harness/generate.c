@@ -252,6 +252,20 @@ static void draw_weights(struct draw *draw, const struct generator *generator)
         draw->weights += draw->weight[i];
 }
 
+/* Half of the traces compress, with what this build has. */
+static uint32_t compression_of(uint32_t drawn)
+{
+#ifdef MINIVAULT_LZ4
+    if (drawn == 1)
+        return 1;
+#endif
+#ifdef MINIVAULT_ZSTD
+    if (drawn == 2)
+        return 2;
+#endif
+    return 0;
+}
+
 void trace_generate(struct trace *trace, struct tape *tape, const struct generator *generator)
 {
     static const uint32_t buffers[] = {512, 1024, 2048, 4096, 16384};
@@ -266,11 +280,12 @@ void trace_generate(struct trace *trace, struct tape *tape, const struct generat
     draw.syncs = (uint32_t[]){0, 1, 3, 8, 16}[config(&draw, 5, 5)];
     snprintf(trace->tuning, sizeof trace->tuning,
              "write_buffer=%u block=%u table=%u level0=%u level1=%u multiplier=%u bloom=%u "
-             "cache=%u chunk=512 manifest=%u",
+             "cache=%u chunk=512 manifest=%u compress=%u open=%u",
              buffers[config(&draw, 6, 5)], 128u << config(&draw, 7, 3), tables[config(&draw, 8, 3)],
              2 + config(&draw, 9, 3), level1[config(&draw, 10, 3)], 2 + config(&draw, 11, 3),
              config(&draw, 12, 4) ? 10u : 0u, config(&draw, 13, 4) ? 8192u : 0u,
-             config(&draw, 14, 3) ? 4096u : 256u);
+             config(&draw, 14, 3) ? 4096u : 256u, compression_of(config(&draw, 70, 4)),
+             config(&draw, 71, 3) ? 64u : 1u);
     draw_weights(&draw, generator);
     count = generator->ops / 2 + config(&draw, 15, generator->ops + 1);
     for (draw.op = 1; draw.op <= count; draw.op++)

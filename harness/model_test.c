@@ -475,6 +475,36 @@ static void below_floor_with_an_optional_unit(void **state)
     model_release(&world.model);
 }
 
+/* A store that stopped refuses many writes; the one in flight at the crash is the last of them. */
+static void the_last_of_many_errors_is_there(void **state)
+{
+    struct world world;
+    struct state seen = {{0}};
+
+    world_init(&world, 1, 0);
+    put(&world, 1, 10);
+    put(&world, 2, 11);
+    put(&world, 4, 12);
+    for (uint32_t i = 0; i < 9; i++)
+        end(&world, begin(&world, &(struct plain_write){(int)(i % 3), i % 4 ? 20 + i : ABSENT}, 1),
+            UNIT_ERROR);
+    end(&world, begin(&world, &(struct plain_write){3, 30}, 1), UNIT_ERROR);
+    promise(&world, 3);
+    seen.value[1] = 10;
+    seen.value[2] = 11;
+    seen.value[4] = 12;
+    expect_rule(&world, &seen, RULE_NONE);
+    seen.value[3] = 30;
+    expect_rule(&world, &seen, RULE_NONE);
+    seen.value[2] = ABSENT; /* by the last delete that failed */
+    expect_rule(&world, &seen, RULE_NONE);
+    seen.value[2] = 25;
+    expect_rule(&world, &seen, RULE_NONE);
+    seen.value[4] = ABSENT;
+    expect_rule(&world, &seen, RULE_HOLE);
+    model_release(&world.model);
+}
+
 /* Plants units 1..12 with only `part` of one of them; returns whether no cut explains it. */
 static bool plant(struct world *world, uint32_t hole, uint32_t part, struct state *seen)
 {
@@ -844,6 +874,7 @@ int main(void)
         cmocka_unit_test(the_sweep_is_brute_force),
         cmocka_unit_test(a_lost_promise_is_below_floor),
         cmocka_unit_test(below_floor_with_an_optional_unit),
+        cmocka_unit_test(the_last_of_many_errors_is_there),
         cmocka_unit_test(a_lost_unit_before_others_is_a_hole),
         cmocka_unit_test(half_of_the_last_batch_is_torn),
         cmocka_unit_test(strangers_and_damage_are_told_apart),

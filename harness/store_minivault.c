@@ -80,6 +80,11 @@ static bool tune(struct vault_options *options, const char *name, unsigned long 
         options->read_chunk = value;
     else if (strcmp(name, "manifest") == 0)
         options->manifest_size = value;
+    else if (strcmp(name, "compress") == 0)
+        for (unsigned level = 0; level < VAULT_LEVELS; level++) /* raw on level 0, as is usual */
+            options->compression[level] = level ? (unsigned)value : VAULT_RAW;
+    else if (strcmp(name, "open") == 0)
+        options->open_tables = (unsigned)value;
     else
         return false;
     return true;

@@ -35,6 +35,18 @@ def run(*words, stdin="", code=0, cwd=None):
     return os.fsdecode(done.stdout if code == 0 else done.stderr)
 
 
+def compressed(method):
+    return SMALL + ["compression=" + ",".join(["0"] + [str(method)] * 6)]
+
+
+def unreadable(name, place):
+    """Is it compressed by a method that this library was built without? Then it says so."""
+    if not name.endswith(("-lz4", "-zstd")):
+        return False
+    done = subprocess.run([PROGRAM, "scan", place], capture_output=True)
+    return done.returncode == 3 and b"UNSUPPORTED" in done.stderr
+
+
 # ---- making ----
 
 def settings(values):
@@ -94,6 +106,8 @@ def make_all(only):
         "no-filter": (SMALL + ["bloom_bits_per_key=0"], EVERY_OPERATION + many(100) + "flush\n",
                       None),
         "ranges": (SMALL, EVERY_OPERATION + many(400) + "compact\n" + RANGES, None),
+        "lz4": (compressed(1), EVERY_OPERATION + many(200) + "compact\n", None),
+        "zstd": (compressed(2), EVERY_OPERATION + many(200) + "compact\n", None),
         "defaults": ([], EVERY_OPERATION + "flush\nput last log\n", None),
     }
     for name, (values, script, after) in recipes.items():
@@ -165,6 +179,8 @@ class Golden(unittest.TestCase):
             with open(os.path.join(HERE, name + ".lines"), encoding="utf-8") as stream:
                 want = stream.read()
             place = self.copy(name)
+            if unreadable(name, place):
+                continue
             self.assertEqual(run("export", place), want, name)
             self.assertIn("ok", run("verify", place))
             # What this version made of it is read again, and can be written.
@@ -175,6 +191,8 @@ class Golden(unittest.TestCase):
     def test_dump_knows_every_file(self):
         for name in self.names():
             place = self.copy(name)
+            if unreadable(name, place):
+                continue
             for file in contents(place):
                 run("dump", kind_of(file), os.path.join(place, file))
 
@@ -182,7 +200,9 @@ class Golden(unittest.TestCase):
         """What the databases are for: each kind of operation, block and file is in some of them."""
         dumps = ""
         for name in self.names():
-            place = os.path.join(HERE, name)
+            place = self.copy(name)
+            if unreadable(name, place):
+                continue
             for file in contents(place):
                 dumps += run("dump", kind_of(file), os.path.join(place, file))
         for word in ("delete ", "put ", "put-until ", "delete-range ", "claim ", "torn ",

@@ -415,7 +415,8 @@ static int help_set(FILE *out)
     struct vault_options options;
 
     vault_options_init(&options);
-    fprintf(out, "--set NAME=VALUE, the options of a database and their defaults:\n");
+    fprintf(out, "--set NAME=VALUE, the options of a database and their defaults:\n"
+                 "(an array takes a list, 0,1,2; the last value counts for all that remain)\n");
     for (const struct vault_field *f = vault_fields("options", NULL); f->name; f++) {
         uint64_t value = 0;
 
@@ -452,28 +453,49 @@ int help_command(FILE *out, const char *name, bool in_shell)
 
 /* ---- options of the database ---- */
 
+/* One value of the field, up to a comma or the end. */
+static int set_value(struct tool *tool, const struct vault_field *f, const char *text,
+                     const char **end, uint64_t *value)
+{
+    static const char suffixes[] = "kKmMgG";
+    const char *suffix;
+
+    if (!parse_u64(text, end, value))
+        return tool_complain(tool, TOOL_USAGE, "--set %s: '%s' is not a number", f->name, text);
+    if (**end && (!(*end)[1] || (*end)[1] == ',') && (suffix = strchr(suffixes, **end)) != NULL) {
+        unsigned shift = 10 * (1 + (unsigned)(suffix - suffixes) / 2);
+
+        if (*value >> (64 - shift))
+            return tool_complain(tool, TOOL_USAGE, "--set %s: '%s' is too large", f->name, text);
+        *value <<= shift;
+        ++*end;
+    }
+    if ((**end && **end != ',') || (f->size < 8 && *value >> (8 * f->size)) ||
+        (f->kind == VAULT_FIELD_BOOL && *value > 1))
+        return tool_complain(tool, TOOL_USAGE, "--set %s: '%s' is not a value for it", f->name,
+                             text);
+    return TOOL_OK;
+}
+
+/* An array takes a list, the last value of it for all that remain. */
 static int set_field(struct tool *tool, const struct vault_field *f, const char *text,
                      struct vault_options *options)
 {
-    static const char suffixes[] = "kKmMgG";
-    const char *end = text, *suffix;
+    const char *end = text;
     uint64_t value = 0;
 
-    if (!parse_u64(text, &end, &value))
-        return tool_complain(tool, TOOL_USAGE, "--set %s: '%s' is not a number", f->name, text);
-    if (*end && !end[1] && (suffix = strchr(suffixes, *end)) != NULL) {
-        unsigned shift = 10 * (1 + (unsigned)(suffix - suffixes) / 2);
+    for (uint32_t i = 0; i < f->count; i++) {
+        int code = i == 0 || *end ? set_value(tool, f, end, &end, &value) : TOOL_OK;
 
-        if (value >> (64 - shift))
-            return tool_complain(tool, TOOL_USAGE, "--set %s: '%s' is too large", f->name, text);
-        value <<= shift;
-        end++;
+        if (code)
+            return code;
+        memcpy((char *)options + f->offset + (size_t)i * f->size, &value, f->size);
+        if (*end == ',')
+            end++;
     }
-    if (*end || (f->size < 8 && value >> (8 * f->size)) ||
-        (f->kind == VAULT_FIELD_BOOL && value > 1))
+    if (*end || end[-1] == ',')
         return tool_complain(tool, TOOL_USAGE, "--set %s: '%s' is not a value for it", f->name,
                              text);
-    memcpy((char *)options + f->offset, &value, f->size);
     return TOOL_OK;
 }
 

@@ -72,6 +72,11 @@ enum vault_background {
     VAULT_INLINE = 1  /* inside the call that makes the work due: deterministic */
 };
 
+/* Of data blocks. Methods this library was built without are refused with VAULT_UNSUPPORTED. */
+enum vault_compression { VAULT_RAW = 0, VAULT_LZ4 = 1, VAULT_ZSTD = 2 };
+
+#define VAULT_LEVELS 7
+
 struct pc_hooks; /* powercut/hooks.h */
 
 struct vault_options {
@@ -89,6 +94,9 @@ struct vault_options {
     size_t block_cache_size;            /* bytes; default 8 MiB */
     size_t read_chunk;                  /* bytes the log reader asks for at once; default 32 KiB */
     uint64_t manifest_size;             /* bytes before a new manifest is begun; default 1 MiB */
+    unsigned compression[VAULT_LEVELS]; /* enum vault_compression, level by level; default raw */
+    unsigned open_tables;               /* descriptors of tables not in use; default 512 */
+    size_t table_memory;                /* bytes of their filters and indexes; default 32 MiB */
     uint64_t (*clock)(void *clock_ctx); /* NULL: milliseconds since 1970; see vault_put_until */
     void *clock_ctx;
     const struct vault_allocator *allocator; /* NULL: malloc and free; borrowed until close */
@@ -196,7 +204,6 @@ uint64_t vault_durable_seq(struct vault *vault);
 /* Copies the newest failure of this handle; VAULT_OK in it when there was none. */
 void vault_last_error(struct vault *vault, struct vault_error *error);
 
-#define VAULT_LEVELS 7
 struct vault_stats {
     unsigned tables[VAULT_LEVELS];
     uint64_t bytes[VAULT_LEVELS];
