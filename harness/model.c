@@ -802,9 +802,10 @@ static bool unknown_key(const struct judging *judging)
 }
 
 /* What a unit that answered an error has to do with the state. */
-enum trace_of { TRACE_NONE, TRACE_POSSIBLE, TRACE_SEEN };
+enum trace_of { TRACE_NONE, TRACE_HIDDEN, TRACE_POSSIBLE, TRACE_SEEN };
 
-/* Seen: a value that it wrote. None: it deletes what was absent anyhow. */
+/* Seen: a value that it wrote. Possible: it deleted what was there, and it is not there. Hidden: if
+ * it is there, others lie above it. None: it deletes what was absent anyhow. */
 static enum trace_of trace_of(const struct judging *judging, uint32_t number)
 {
     const struct model *model = judging->model;
@@ -821,10 +822,14 @@ static enum trace_of trace_of(const struct judging *judging, uint32_t number)
             any_value |= !version->absent;
             if (version->unit != number || !any_value)
                 continue;
-            most = most > TRACE_POSSIBLE ? most : TRACE_POSSIBLE;
-            entry = version->absent ? NULL : seen_find(judging->seen, line->key);
-            if (entry && is_of(entry, version))
-                return TRACE_SEEN;
+            entry = seen_find(judging->seen, line->key);
+            if (agrees(judging, version, entry)) {
+                if (entry)
+                    return TRACE_SEEN;
+                most = TRACE_POSSIBLE;
+            } else if (most == TRACE_NONE) {
+                most = TRACE_HIDDEN;
+            }
         }
     }
     return most;
