@@ -130,7 +130,7 @@ static bool backward_agrees(const struct pc_store *store, void *db, void *snapsh
     void *iter;
 
     if (store->iter_new(db, snapshot, &iter, &error))
-        return fail(verdict, RULE_READ, "no iterator", error.text);
+        return fail_error(verdict, "no iterator", &error);
     while (ok && store->iter_move(iter, move, (struct bytes){0}, &key, &value, &error)) {
         ok = left > 0 && same(&seen->entries[left - 1], key, value);
         left--;
@@ -222,7 +222,7 @@ static bool seeks_agree(const struct pc_store *store, void *db, void *snapshot,
     void *iter;
 
     if (store->iter_new(db, snapshot, &iter, &error))
-        return fail(verdict, RULE_READ, "no iterator", error.text);
+        return fail_error(verdict, "no iterator", &error);
     for (uint32_t i = 0; ok && i < model->line_count; i += step)
         ok = seek_agrees(store, iter, seen, model->lines[i].key, true, &error) &&
              seek_agrees(store, iter, seen, model->lines[i].key, false, &error);
