@@ -7,6 +7,7 @@
  *   flush.c    a memtable becomes a table; the maintenance job, inline or on its thread
  *   compact.c  picking and running compactions
  *   inspect.c    vault_check and vault_destroy
+ *   checkpoint.c a copy in another directory
  *
  * Two locks. `writing` is held for a whole write, sync, rotation; it orders the writers and covers
  * the log. `lock` covers the rest, is held briefly and never across a system call, so readers never
@@ -161,6 +162,8 @@ struct core_names {
 };
 
 MUST_USE enum vault_status core_list(struct env *env, struct core_names *names);
+/* Removes the files that are ours, then the directory if nothing else is in it. */
+MUST_USE enum vault_status core_remove_files(struct env *env);
 void core_names_release(struct core_names *names);
 
 static inline const struct core_name *core_names_at(const struct core_names *names)

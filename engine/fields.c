@@ -38,6 +38,7 @@
 static const struct vault_field options_fields[] = {
     OPTION(create_if_missing),
     OPTION(error_if_exists),
+    OPTION(read_only),
     OPTION(background),
     OPTION(write_buffer_size),
     OPTION(block_size),

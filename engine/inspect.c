@@ -137,7 +137,57 @@ enum vault_status vault_check(struct vault *v, struct vault_error *error)
     return st;
 }
 
-static enum vault_status destroy_files(struct env *env)
+/* Of the table, what lies in [begin, end): end - begin of these. */
+static enum vault_status size_up_to(struct tables *tables, struct table *t, struct bytes key,
+                                    uint64_t *bytes)
+{
+    struct sst *sst = NULL;
+    enum vault_status st = VAULT_OK;
+
+    *bytes = 0;
+    if (bytes_compare(key, t->smallest) <= 0)
+        return VAULT_OK;
+    *bytes = t->size;
+    if (bytes_compare(key, t->largest) > 0)
+        return VAULT_OK;
+    st = table_pin(tables, t, &sst);
+    if (st)
+        return st;
+    st = sst_offset(sst, key, bytes);
+    table_unpin(tables, t);
+    return st;
+}
+
+enum vault_status vault_approximate_size(struct vault *v, const void *begin, size_t begin_len,
+                                         const void *end, size_t end_len, uint64_t *bytes)
+{
+    struct core_view view;
+    uint64_t sum = 0;
+    enum vault_status st = VAULT_OK;
+
+    if (!v || !bytes || begin_len > VAULT_KEY_MAX || end_len > VAULT_KEY_MAX)
+        return VAULT_INVALID;
+    core_view_get(v, NULL, &view);
+    for (unsigned i = 0; i < VAULT_LEVELS; i++)
+        for (size_t j = 0; !st && j < view.version->levels[i].count; j++) {
+            struct table *t = view.version->levels[i].at[j];
+            uint64_t low = 0;
+            uint64_t high = t->size;
+
+            if (begin)
+                st = size_up_to(&v->tables, t, bytes_of(begin, begin_len), &low);
+            if (!st && end)
+                st = size_up_to(&v->tables, t, bytes_of(end, end_len), &high);
+            if (!st && high > low)
+                sum += high - low;
+        }
+    core_view_put(v, &view);
+    if (!st)
+        *bytes = sum;
+    return st;
+}
+
+enum vault_status core_remove_files(struct env *env)
 {
     struct core_names names = {0};
     char text[OS_NAME_MAX];
@@ -162,6 +212,8 @@ static enum vault_status destroy_files(struct env *env)
     core_names_release(&names);
     if (!st)
         st = os_unlink(env, FORMAT_NAME_LOCK);
+    if (st == VAULT_NOT_FOUND) /* a copy that was never opened has none */
+        st = VAULT_OK;
     if (!st && !others)
         st = os_rmdir(env);
     return st;
@@ -179,7 +231,7 @@ enum vault_status vault_destroy(const char *path, struct vault_error *error)
     if (!st)
         st = os_lock(&env, FORMAT_NAME_LOCK, &lock);
     if (!st)
-        st = destroy_files(&env);
+        st = core_remove_files(&env);
     os_unlock(&env, &lock);
     if (st && error)
         env_last(&env, error);

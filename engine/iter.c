@@ -9,7 +9,9 @@
  * I1  Forward, the inner cursor stands on the entry shown; key and value are its views.
  * I2  Backward, a key's newest visible version is known only after passing all of them, so the
  *     inner cursor stands before all entries of the key shown, and key and value are copies.
- * I3  A failure of the inner cursor is kept and never taken for the end (K49). */
+ * I3  A failure of the inner cursor is kept and never taken for the end (K49).
+ * I4  With bounds, no entry at or above `upper` is looked at going forward, none below `lower`
+ *     going backward; a seek beyond one begins at it. */
 #include "merging.h"
 #include "core.h"
 
@@ -22,6 +24,8 @@ struct vault_iter {
     bool valid, forward;
     enum vault_status status;
     struct buffer key, value; /* I2; forward: `key` is the one to pass */
+    bool has_lower, has_upper;
+    struct buffer lower, upper; /* I4 */
 };
 
 static bool failed(struct vault_iter *it)
@@ -55,6 +59,16 @@ static bool live(const struct vault_iter *it, const struct cursor *c, struct byt
             ranges_cover(&it->ranges, c->key, it->view.seq) <= tag_seq(c->tag));
 }
 
+static bool is_above(const struct vault_iter *it, struct bytes key)
+{
+    return it->has_upper && bytes_compare(key, buffer_bytes(&it->upper)) >= 0;
+}
+
+static bool is_below(const struct vault_iter *it, struct bytes key)
+{
+    return it->has_lower && bytes_compare(key, buffer_bytes(&it->lower)) < 0;
+}
+
 /* Shows the first visible entry at or after the inner cursor; with `pass`, after key it->key. */
 static void find_forward(struct vault_iter *it, bool pass)
 {
@@ -63,7 +77,7 @@ static void find_forward(struct vault_iter *it, bool pass)
 
     it->forward = true;
     it->valid = false;
-    for (; c->valid; c->ops->next(c)) {
+    for (; c->valid && !is_above(it, c->key); c->ops->next(c)) {
         if (tag_seq(c->tag) > it->view.seq)
             continue;
         if (pass && bytes_equal(c->key, buffer_bytes(&it->key)))
@@ -89,7 +103,7 @@ static void find_backward(struct vault_iter *it)
 
     it->forward = false;
     it->valid = false;
-    while (c->valid && !found) {
+    while (c->valid && !found && !is_below(it, c->key)) {
         if (!keep(it, &it->key, c->key))
             return;
         /* Through the entries of this key from oldest to newest; the last visible one counts. */
@@ -210,6 +224,8 @@ void vault_iter_free(struct vault_iter *it)
     ranges_release(&v->env, &it->ranges);
     buffer_release(&v->env, &it->key);
     buffer_release(&v->env, &it->value);
+    buffer_release(&v->env, &it->lower);
+    buffer_release(&v->env, &it->upper);
     core_view_put(v, &it->view);
     alloc_put(&v->env, it, sizeof *it);
 }
@@ -228,34 +244,19 @@ void vault_iter_first(struct vault_iter *it)
 {
     if (failed(it))
         return;
-    it->inner->ops->first(it->inner);
+    if (it->has_lower)
+        it->inner->ops->seek(it->inner, buffer_bytes(&it->lower), TAG_FIRST);
+    else
+        it->inner->ops->first(it->inner);
     find_forward(it, false);
 }
 
-void vault_iter_last(struct vault_iter *it)
-{
-    if (failed(it))
-        return;
-    it->inner->ops->last(it->inner);
-    find_backward(it);
-}
-
-void vault_iter_seek(struct vault_iter *it, const void *key, size_t key_len)
-{
-    if (failed(it))
-        return;
-    it->inner->ops->seek(it->inner, bytes_of(key, key_len), tag_at(it->view.seq));
-    find_forward(it, false);
-}
-
-void vault_iter_seek_for_prev(struct vault_iter *it, const void *key, size_t key_len)
+/* Onto the last entry before (key, tag), and shows from there backward. */
+static void show_before(struct vault_iter *it, struct bytes key, uint64_t tag)
 {
     struct cursor *c = it->inner;
 
-    if (failed(it))
-        return;
-    /* Tag 0 sorts behind every entry of the key: then back by one. */
-    c->ops->seek(c, bytes_of(key, key_len), 0);
+    c->ops->seek(c, key, tag);
     if (failed(it))
         return;
     if (c->valid)
@@ -263,6 +264,91 @@ void vault_iter_seek_for_prev(struct vault_iter *it, const void *key, size_t key
     else
         c->ops->last(c);
     find_backward(it);
+}
+
+void vault_iter_last(struct vault_iter *it)
+{
+    if (failed(it))
+        return;
+    if (it->has_upper) {
+        show_before(it, buffer_bytes(&it->upper), TAG_FIRST);
+        return;
+    }
+    it->inner->ops->last(it->inner);
+    find_backward(it);
+}
+
+void vault_iter_seek(struct vault_iter *it, const void *key, size_t key_len)
+{
+    struct bytes from = bytes_of(key, key_len);
+
+    if (failed(it))
+        return;
+    if (is_below(it, from))
+        from = buffer_bytes(&it->lower);
+    it->inner->ops->seek(it->inner, from, tag_at(it->view.seq));
+    find_forward(it, false);
+}
+
+void vault_iter_seek_for_prev(struct vault_iter *it, const void *key, size_t key_len)
+{
+    if (failed(it))
+        return;
+    if (is_above(it, bytes_of(key, key_len)))
+        show_before(it, buffer_bytes(&it->upper), TAG_FIRST);
+    else
+        show_before(it, bytes_of(key, key_len), 0); /* 0 sorts behind every entry of the key */
+}
+
+/* The bound is copied into `to`; NULL: none. */
+static enum vault_status keep_bound(struct vault_iter *it, struct buffer *to, const void *key,
+                                    size_t len)
+{
+    return key ? buffer_append(&it->v->env, to, bytes_of(key, len)) : VAULT_OK;
+}
+
+enum vault_status vault_iter_bound(struct vault_iter *it, const void *lower, size_t lower_len,
+                                   const void *upper, size_t upper_len)
+{
+    struct buffer low = {0};
+    struct buffer high = {0};
+    enum vault_status st = VAULT_OK;
+
+    if (!it || lower_len > VAULT_KEY_MAX || upper_len > VAULT_KEY_MAX)
+        return VAULT_INVALID;
+    st = keep_bound(it, &low, lower, lower_len);
+    if (!st)
+        st = keep_bound(it, &high, upper, upper_len);
+    if (st) {
+        buffer_release(&it->v->env, &low);
+        buffer_release(&it->v->env, &high);
+        return st;
+    }
+    buffer_release(&it->v->env, &it->lower);
+    buffer_release(&it->v->env, &it->upper);
+    it->lower = low;
+    it->upper = high;
+    it->has_lower = lower != NULL;
+    it->has_upper = upper != NULL;
+    it->valid = false;
+    return VAULT_OK;
+}
+
+enum vault_status vault_iter_prefix(struct vault_iter *it, const void *prefix, size_t prefix_len)
+{
+    const uint8_t *p = prefix;
+    size_t len = prefix_len;
+    enum vault_status st = VAULT_OK;
+
+    if (!it || prefix_len > VAULT_KEY_MAX || (!prefix && prefix_len))
+        return VAULT_INVALID;
+    while (len && p[len - 1] == 0xff)
+        len--;
+    /* The smallest key above all of them: the last byte that can be is one higher. */
+    st = vault_iter_bound(it, prefix, prefix_len, len ? prefix : NULL, len);
+    if (!st && len)
+        it->upper.data[len - 1]++;
+    return st;
 }
 
 void vault_iter_next(struct vault_iter *it)

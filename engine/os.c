@@ -235,6 +235,30 @@ enum vault_status os_unlink(struct env *env, const char *name)
     return VAULT_OK;
 }
 
+enum vault_status os_link(struct env *from, struct env *to, const char *name)
+{
+    struct path old;
+    struct path new;
+
+    path_of(from, name, &old);
+    path_of(to, name, &new);
+    if (!link(old.text, new.text))
+        return VAULT_OK;
+    if (errno == EXDEV || errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS ||
+        errno == EMLINK)
+        return VAULT_UNSUPPORTED;
+    return broke(to, name, 0, "link");
+}
+
+enum vault_status os_mkdir_new(struct env *env)
+{
+    if (!mkdir(env->path, 0755))
+        return VAULT_OK;
+    if (errno == EEXIST)
+        return env_fail(env, VAULT_EXISTS, "", 0, errno, "the directory exists");
+    return failed(env, "", 0, "mkdir");
+}
+
 enum vault_status os_mkdir(struct env *env)
 {
     if (mkdir(env->path, 0755) && errno != EEXIST)
@@ -274,15 +298,13 @@ enum vault_status os_list(struct env *env, void *ctx,
     return st;
 }
 
-enum vault_status os_lock(struct env *env, const char *name, struct os_file *file)
+static enum vault_status lock_as(struct env *env, const char *name, int kind, struct os_file *file)
 {
-    enum vault_status st = open_as(env, name, O_RDWR | O_CREAT, file);
+    enum vault_status st = VAULT_OK;
     int got = -1;
 
-    if (st)
-        return st;
     do
-        got = flock(file->fd, LOCK_EX | LOCK_NB);
+        got = flock(file->fd, kind | LOCK_NB);
     while (got && errno == EINTR);
     if (got && errno == EWOULDBLOCK)
         st = env_fail(env, VAULT_BUSY, name, 0, errno, "database is open elsewhere");
@@ -291,6 +313,22 @@ enum vault_status os_lock(struct env *env, const char *name, struct os_file *fil
     if (st)
         os_unlock(env, file);
     return st;
+}
+
+enum vault_status os_lock(struct env *env, const char *name, struct os_file *file)
+{
+    enum vault_status st = open_as(env, name, O_RDWR | O_CREAT, file);
+
+    return st ? st : lock_as(env, name, LOCK_EX, file);
+}
+
+enum vault_status os_lock_shared(struct env *env, const char *name, struct os_file *file)
+{
+    enum vault_status st = open_as(env, name, O_RDONLY, file);
+
+    if (st == VAULT_NOT_FOUND)
+        return VAULT_OK;
+    return st ? st : lock_as(env, name, LOCK_SH, file);
 }
 
 void os_unlock(struct env *env, struct os_file *file)

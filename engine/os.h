@@ -42,8 +42,14 @@ MUST_USE enum vault_status os_sync_parent(struct env *env);
 MUST_USE enum vault_status os_rename(struct env *env, const char *from, const char *to);
 MUST_USE enum vault_status os_unlink(struct env *env, const char *name);
 
+/* The file of that name gets the same name in the other directory. VAULT_UNSUPPORTED: another file
+ * system, or one without links. */
+MUST_USE enum vault_status os_link(struct env *from, struct env *to, const char *name);
+
 /* An existing directory is success. */
 MUST_USE enum vault_status os_mkdir(struct env *env);
+/* An existing one is VAULT_EXISTS. */
+MUST_USE enum vault_status os_mkdir_new(struct env *env);
 MUST_USE enum vault_status os_rmdir(struct env *env);
 void os_release_dir(struct env *env);
 
@@ -57,6 +63,9 @@ uint64_t os_clock(void);
 /* VAULT_BUSY: somebody holds it, in this process or another. VAULT_NOT_FOUND: no directory. Holds
  * until os_unlock. */
 MUST_USE enum vault_status os_lock(struct env *env, const char *name, struct os_file *file);
+/* The same beside others who read. Creates nothing: without that file, or directory, there is
+ * nothing to hold, and `file` stays closed. */
+MUST_USE enum vault_status os_lock_shared(struct env *env, const char *name, struct os_file *file);
 void os_unlock(struct env *env, struct os_file *file);
 
 #endif

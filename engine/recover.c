@@ -19,7 +19,9 @@
  * Y6  Files that nothing refers to are removed last, once the manifest that ignores them is
  *     durable; and the number counter is moved past everything seen, theirs included (K39, V3).
  * Y7  Names that could be read are not durable for that: an open whose directory sync failed has
- *     left CURRENT in the cache. The directory is synced before anything is built on them. */
+ *     left CURRENT in the cache. The directory is synced before anything is built on them.
+ * Y8  An open to read only changes nothing: what the logs hold stays in memory, what is dead stays
+ *     where it is, and nothing is promised to be durable. */
 #include "core.h"
 
 struct recovery {
@@ -291,7 +293,7 @@ static enum vault_status create(struct recovery *r)
             return env_fail(&v->env, VAULT_CORRUPT, FORMAT_NAME_CURRENT, 0, 0,
                             "CURRENT is missing, but other files are there");
         }
-    if (!v->options.create_if_missing)
+    if (!v->options.create_if_missing || v->options.read_only)
         return env_fail(&v->env, VAULT_NOT_FOUND, FORMAT_NAME_CURRENT, 0, 0, "no database here");
     st = version_new(&v->env, &r->version);
     if (!st)
@@ -305,7 +307,7 @@ static enum vault_status create(struct recovery *r)
 static enum vault_status load(struct recovery *r)
 {
     struct vault *v = r->v;
-    enum vault_status st = os_sync_dir(&v->env); /* Y7 */
+    enum vault_status st = v->options.read_only ? VAULT_OK : os_sync_dir(&v->env); /* Y7, Y8 */
 
     if (!st)
         st = check_tables(r);
@@ -315,8 +317,8 @@ static enum vault_status load(struct recovery *r)
     st = memtable_new(&v->env, &r->mem);
     if (!st)
         st = replay(r);
-    if (st || !r->orphans)
-        return st; /* M6 */
+    if (st || !r->orphans || v->options.read_only)
+        return st; /* M6, Y8 */
     st = drop_temporary(r);
     if (!st)
         st = settle(r);
@@ -338,6 +340,11 @@ enum vault_status core_recover(struct vault *v)
             st = load(&r);
     }
     core_names_release(&r.names);
+    if (!st && v->options.read_only) { /* Y8 */
+        v->mem = r.mem;
+        v->mem_ranges = r.ranges;
+        r.mem = r.ranges = NULL;
+    }
     memtable_unref(&v->env, r.mem);
     memtable_unref(&v->env, r.ranges);
     if (st) {
@@ -345,7 +352,8 @@ enum vault_status core_recover(struct vault *v)
         return st;
     }
     core_install(v, r.version);
-    v->last_seq = v->durable_seq = r.last_seq; /* Y2 */
+    v->last_seq = r.last_seq;
+    v->durable_seq = v->options.read_only ? 0 : r.last_seq; /* Y2 */
     v->chain = (struct record_origin){.prev_seq = r.last_seq};
     return VAULT_OK;
 }

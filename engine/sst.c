@@ -542,6 +542,27 @@ enum vault_status sst_get(struct sst *t, struct bytes key, uint64_t seq, bool *f
     return VAULT_OK;
 }
 
+enum vault_status sst_offset(struct sst *t, struct bytes key, uint64_t *offset)
+{
+    struct block_cursor at;
+    struct taker taker;
+    enum vault_status st = VAULT_OK;
+
+    block_cursor_init(t->env, &at);
+    block_cursor_open(&at, t->file.name, t->data_end, t->index);
+    at.c.ops->seek(&at.c, key, TAG_FIRST);
+    st = at.c.status;
+    *offset = t->size;
+    if (!st && at.c.valid) {
+        taker = taker_of(at.c.value);
+        *offset = take_varint(&taker);
+        if (taker.bad || *offset > t->size)
+            st = corrupt(t, t->data_end, "index entry");
+    }
+    block_cursor_release(&at);
+    return st;
+}
+
 struct sst_cursor {
     struct cursor c;
     struct sst *t;

@@ -72,6 +72,9 @@ void sst_close(struct sst *t);
 MUST_USE enum vault_status sst_get(struct sst *t, struct bytes key, uint64_t seq, bool *found,
                                    uint64_t *tag, struct bytes *value, struct cache_block **block);
 
+/* Where about in the file the entries from `key` on begin; its size when there are none. */
+MUST_USE enum vault_status sst_offset(struct sst *t, struct bytes key, uint64_t *offset);
+
 /* `t` is borrowed until the cursor is freed. */
 MUST_USE enum vault_status sst_cursor(struct sst *t, struct cursor **out);
 

@@ -114,8 +114,11 @@ static void dismantle(struct vault *v)
 
 static enum vault_status lock_directory(struct vault *v)
 {
-    enum vault_status st = os_lock(&v->env, FORMAT_NAME_LOCK, &v->lock_file);
+    enum vault_status st = VAULT_OK;
 
+    if (v->options.read_only)
+        return os_lock_shared(&v->env, FORMAT_NAME_LOCK, &v->lock_file);
+    st = os_lock(&v->env, FORMAT_NAME_LOCK, &v->lock_file);
     if (st != VAULT_NOT_FOUND || !v->options.create_if_missing)
         return st;
     st = os_mkdir(&v->env);
@@ -128,13 +131,17 @@ static enum vault_status bring_up(struct vault *v)
 
     if (!st)
         st = core_recover(v);
-    if (!st)
+    if (!st && !v->mem)
         st = memtable_new(&v->env, &v->mem);
     if (st)
         return st;
     thread_lock(&v->env.error_lock);
     v->env.last = (struct vault_error){0}; /* a CURRENT not found is no failure of this handle */
     thread_unlock(&v->env.error_lock);
+    if (v->options.read_only) {
+        v->failed = env_fail(&v->env, VAULT_INVALID, "", 0, 0, "the database is open to read only");
+        return VAULT_OK; /* and no work is ever due */
+    }
     if (v->options.background == VAULT_THREAD && !thread_start(&v->maintainer, core_maintain, v))
         st = env_fail(&v->env, VAULT_NO_MEMORY, "", 0, 0, "no thread");
     return st;
@@ -229,7 +236,7 @@ enum vault_status vault_close(struct vault *v)
     thread_wake(&v->work);
     thread_unlock(&v->lock);
     thread_join(&v->maintainer);
-    st = v->failed;
+    st = v->options.read_only ? VAULT_OK : v->failed;
     if (!st && v->wal.open)
         st = wal_finish(&v->env, &v->wal);
     closing = manifest_close(&v->manifest);
@@ -523,25 +530,20 @@ static enum vault_status mem_get(struct vault *v, struct memtable *mem, struct m
     return VAULT_OK;
 }
 
-enum vault_status vault_get(struct vault *v, const struct vault_snapshot *snapshot,
-                            const void *key_data, size_t key_len, void **value, size_t *value_len)
+static enum vault_status get_at(struct vault *v, const struct core_view *view, struct bytes key,
+                                void **value, size_t *value_len)
 {
-    struct bytes key = bytes_of(key_data, key_len);
-    struct core_view view;
     struct cache_block *block = NULL;
     struct bytes got = {NULL, 0};
     bool found = false;
     uint64_t tag = 0;
-    enum vault_status st = VAULT_OK;
+    enum vault_status st =
+        mem_get(v, view->mem, view->mem_ranges, key, view->seq, &found, &tag, &got);
 
-    if (!v || !value || !value_len || !pair_valid(key_data, key_len, NULL, 0))
-        return VAULT_INVALID;
-    core_view_get(v, snapshot, &view);
-    st = mem_get(v, view.mem, view.mem_ranges, key, view.seq, &found, &tag, &got);
-    if (!st && !found && view.full)
-        st = mem_get(v, view.full, view.full_ranges, key, view.seq, &found, &tag, &got);
+    if (!st && !found && view->full)
+        st = mem_get(v, view->full, view->full_ranges, key, view->seq, &found, &tag, &got);
     if (!st && !found) /* K22: a delete that was found ends the search */
-        st = version_get(&v->tables, view.version, key, view.seq, &found, &tag, &got, &block);
+        st = version_get(&v->tables, view->version, key, view->seq, &found, &tag, &got, &block);
     if (!st && !(found && core_live(v, tag, &got)))
         st = VAULT_NOT_FOUND;
     if (!st) {
@@ -557,7 +559,52 @@ enum vault_status vault_get(struct vault *v, const struct vault_snapshot *snapsh
         }
     }
     cache_put(&v->env, &v->cache, block);
+    return st;
+}
+
+enum vault_status vault_get(struct vault *v, const struct vault_snapshot *snapshot, const void *key,
+                            size_t key_len, void **value, size_t *value_len)
+{
+    struct core_view view;
+    enum vault_status st = VAULT_OK;
+
+    if (!v || !value || !value_len || !pair_valid(key, key_len, NULL, 0))
+        return VAULT_INVALID;
+    core_view_get(v, snapshot, &view);
+    st = get_at(v, &view, bytes_of(key, key_len), value, value_len);
     core_view_put(v, &view);
+    return st;
+}
+
+enum vault_status vault_multi_get(struct vault *v, const struct vault_snapshot *snapshot,
+                                  const struct vault_key *keys, size_t count,
+                                  struct vault_found *found)
+{
+    struct core_view view;
+    size_t done = 0;
+    enum vault_status st = VAULT_OK;
+
+    if (!v || (count && (!keys || !found)))
+        return VAULT_INVALID;
+    for (size_t i = 0; i < count; i++)
+        if (!pair_valid(keys[i].data, keys[i].len, NULL, 0))
+            return VAULT_INVALID;
+    core_view_get(v, snapshot, &view); /* one for all */
+    for (; done < count; done++) {
+        struct vault_found *f = &found[done];
+
+        *f = (struct vault_found){0};
+        f->status =
+            get_at(v, &view, bytes_of(keys[done].data, keys[done].len), &f->value, &f->value_len);
+        if (f->status && f->status != VAULT_NOT_FOUND) {
+            st = f->status;
+            break;
+        }
+    }
+    core_view_put(v, &view);
+    for (size_t i = 0; st && i < done; i++)
+        if (!found[i].status)
+            vault_value_free(v, found[i].value, found[i].value_len);
     return st;
 }
 

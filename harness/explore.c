@@ -448,6 +448,7 @@ static void pose(struct point *point)
     question->kill = session_kill(session);
     question->lied = session->lied || session_first_lie(session) < point->k;
     question->split = pc_model_splits_names(pc_disk_get_config(session->disk)->model);
+    question->look = point_due((uint32_t)point->k, 4);
     question->scan_claims = question->lied || point->explorer->budget.scan_claims;
 }
 

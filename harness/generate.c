@@ -36,6 +36,7 @@ struct draw {
     bool ranges;          /* in batches, too */
     uint32_t wide;        /* in 8: how often a range is of any width, not narrow */
     uint32_t ttls;        /* in 16: how often a value expires */
+    uint32_t copies;      /* slots taken */
     uint32_t weight[OP_KINDS], weights;
     uint32_t next_seed;
     uint32_t snapshots; /* a bit per slot in use */
@@ -154,6 +155,18 @@ static void draw_snapshot_op(struct draw *draw, enum op_kind kind)
     }
 }
 
+static void draw_bounds(struct draw *draw, struct op *op)
+{
+    op->key = draw_key(draw, ASK_KEY);
+    op->key_end = draw_key(draw, ASK_KEY2);
+    if (bytes_compare(draw->trace->keys[op->key], draw->trace->keys[op->key_end]) > 0) {
+        uint16_t swap = op->key;
+
+        op->key = op->key_end;
+        op->key_end = swap;
+    }
+}
+
 static void draw_op(struct draw *draw)
 {
     enum op_kind kind = draw_kind(draw);
@@ -164,8 +177,13 @@ static void draw_op(struct draw *draw)
         draw_snapshot_op(draw, kind);
         return;
     }
+    if (kind == OP_COPY && draw->copies == TRACE_SLOTS)
+        kind = OP_FLUSH;
     op = trace_add(draw->trace, kind);
     switch (kind) {
+    case OP_COPY:
+        op->slot = draw->copies++;
+        break;
     case OP_DELETE_RANGE:
         draw_range(draw, op);
         op->sync = ask(draw, ASK_SYNC, 16) < draw->syncs;
@@ -193,16 +211,8 @@ static void draw_op(struct draw *draw)
         op->key = draw_key(draw, ASK_KEY);
         break;
     case OP_COMPACT:
-        if (ask(draw, ASK_COUNT, 3)) {
-            op->key = draw_key(draw, ASK_KEY);
-            op->key_end = draw_key(draw, ASK_KEY2);
-            if (bytes_compare(draw->trace->keys[op->key], draw->trace->keys[op->key_end]) > 0) {
-                uint16_t swap = op->key;
-
-                op->key = op->key_end;
-                op->key_end = swap;
-            }
-        }
+        if (ask(draw, ASK_COUNT, 3))
+            draw_bounds(draw, op);
         break;
     case OP_CLOCK:
         op->shift = draw_shift(draw);
@@ -243,6 +253,8 @@ static void draw_weights(struct draw *draw, const struct generator *generator)
     draw->wide = (uint32_t[]){1, 2, 5}[config(draw, 64, 3)];
     if (draw->ranges)
         draw->weight[OP_DELETE_RANGE] = 8 + 16 * config(draw, 63, 3);
+    if (config(draw, 65, 4) == 0)
+        draw->weight[OP_COPY] = 6;
     draw->ttls = (uint32_t[]){0, 0, 3, 8}[config(draw, 61, 4)];
     if (draw->ttls)
         draw->weight[OP_CLOCK] = 12;

@@ -9,7 +9,8 @@
  *   J5 opened again it has exactly what it had.
  *   J7 a bit that reads wrong gives an error or does not matter; a failed call or a refused request
  *      for memory gives an error or is made up for, and the next open finds everything.
- *   J6 after close no memory and no descriptor is left. */
+ *   J6 after close no memory and no descriptor is left.
+ *   J9 to J11 are in judge_more.c. */
 #include "judge.h"
 
 #include <stdlib.h>
@@ -90,7 +91,7 @@ enum pc_store_status judge_scan(const struct pc_store *store, void *db, void *sn
     return error->status;
 }
 
-static bool fail(struct verdict *verdict, enum rule rule, const char *what, const char *detail)
+bool judge_fail(struct verdict *verdict, enum rule rule, const char *what, const char *detail)
 {
     verdict->rule = rule;
     snprintf(verdict->text, sizeof verdict->text, "%s%s%s", what, *detail ? ": " : "", detail);
@@ -102,7 +103,7 @@ static bool fail_error(struct verdict *verdict, const char *what,
                        const struct pc_store_error *error)
 {
     verdict->error = (int)error->status;
-    return fail(verdict, RULE_READ, what, error->text);
+    return judge_fail(verdict, RULE_READ, what, error->text);
 }
 
 static bool sorted(const struct seen *seen)
@@ -140,7 +141,8 @@ static bool backward_agrees(const struct pc_store *store, void *db, void *snapsh
     if (error.status)
         return fail_error(verdict, "the backward scan fails", &error);
     if (!ok || left != 0)
-        return fail(verdict, RULE_READ, "the backward scan differs from the forward scan", "");
+        return judge_fail(verdict, RULE_READ, "the backward scan differs from the forward scan",
+                          "");
     return true;
 }
 
@@ -170,9 +172,10 @@ static bool gets_agree(const struct pc_store *store, void *db, void *snapshot,
             return fail_error(verdict, "get fails", &error);
         if ((st == PC_STORE_OK) != (entry != NULL) ||
             (entry && (entry->hash != got.hash || entry->len != got.len)))
-            return fail(verdict, RULE_READ, "get differs from the scan",
-                        st == PC_STORE_OK ? (entry ? "another value" : "only get finds the key")
-                                          : "only the scan finds the key");
+            return judge_fail(verdict, RULE_READ, "get differs from the scan",
+                              st == PC_STORE_OK
+                                  ? (entry ? "another value" : "only get finds the key")
+                                  : "only the scan finds the key");
     }
     return true;
 }
@@ -229,7 +232,7 @@ static bool seeks_agree(const struct pc_store *store, void *db, void *snapshot,
     store->iter_free(iter);
     if (error.status)
         return fail_error(verdict, "a seek fails", &error);
-    return ok || fail(verdict, RULE_READ, "a seek differs from the forward scan", "");
+    return ok || judge_fail(verdict, RULE_READ, "a seek differs from the forward scan", "");
 }
 
 bool judge_reads(const struct pc_store *store, void *db, void *snapshot, const struct seen *seen,
@@ -237,10 +240,12 @@ bool judge_reads(const struct pc_store *store, void *db, void *snapshot, const s
 {
     (void)scratch;
     if (!sorted(seen))
-        return fail(verdict, RULE_READ, "the forward scan is not in order", "");
+        return judge_fail(verdict, RULE_READ, "the forward scan is not in order", "");
     return backward_agrees(store, db, snapshot, seen, verdict) &&
            gets_agree(store, db, snapshot, seen, model, verdict) &&
-           seeks_agree(store, db, snapshot, seen, model, verdict);
+           seeks_agree(store, db, snapshot, seen, model, verdict) &&
+           judge_many(store, db, snapshot, seen, model, verdict) &&
+           judge_bounds(store, db, snapshot, seen, verdict);
 }
 
 /* ---- a recovery ---- */
@@ -272,10 +277,11 @@ static void on_use(void *ctx, const void *p, size_t len)
     pc_disk_use(((struct judge *)ctx)->disk, p, len);
 }
 
-static enum pc_store_status open_store(struct judge *judge, const struct question *question,
-                                       struct pc_store_error *error)
+enum pc_store_status judge_open(struct judge *judge, const struct question *question,
+                                struct judge_open how, struct pc_store_error *error)
 {
-    struct pc_store_env env = {.dir = STORE_DIR,
+    struct pc_store_env env = {.dir = how.dir,
+                               .read_only = how.read_only,
                                .hooks = &judge->hooks,
                                .alloc = heap_alloc,
                                .free = heap_free,
@@ -294,12 +300,18 @@ static enum pc_store_status open_store(struct judge *judge, const struct questio
     return judge->store->open(&env, &judge->db, error);
 }
 
+static enum pc_store_status open_store(struct judge *judge, const struct question *question,
+                                       struct pc_store_error *error)
+{
+    return judge_open(judge, question, (struct judge_open){STORE_DIR, false}, error);
+}
+
 enum rule judge_rule_of(enum pc_store_status status)
 {
     return status == PC_STORE_DATA_LOSS ? RULE_BELOW_FLOOR : RULE_OPEN;
 }
 
-static bool typed(enum pc_store_status st)
+bool judge_typed(enum pc_store_status st)
 {
     return st == PC_STORE_CORRUPT || st == PC_STORE_DATA_LOSS;
 }
@@ -308,12 +320,12 @@ static bool typed(enum pc_store_status st)
 static bool refusal(struct judge *judge, const struct question *question, const char *what,
                     const struct pc_store_error *error, struct verdict *verdict)
 {
-    if ((question->lied || question->split || judge->fault.fired) && typed(error->status)) {
+    if ((question->lied || question->split || judge->fault.fired) && judge_typed(error->status)) {
         judge->refused += question->lied || question->split;
         judge->showed[TROUBLE_BITROT] += judge->fault.fired;
         return true;
     }
-    return fail(verdict, judge_rule_of(error->status), what, error->text);
+    return judge_fail(verdict, judge_rule_of(error->status), what, error->text);
 }
 
 static void close_store(struct judge *judge, struct verdict *verdict)
@@ -323,13 +335,13 @@ static void close_store(struct judge *judge, struct verdict *verdict)
 
     judge->db = NULL;
     if (db && judge->store->close(db, &error) && verdict->rule == RULE_NONE)
-        fail(verdict, RULE_PROGRESS, "close fails after recovery", error.text);
+        judge_fail(verdict, RULE_PROGRESS, "close fails after recovery", error.text);
     if (verdict->rule != RULE_NONE)
         return;
     if (judge->heap.held != 0)
-        fail(verdict, RULE_LEAK, "memory is left after close", "");
+        judge_fail(verdict, RULE_LEAK, "memory is left after close", "");
     if (pc_open_descriptors() != 0)
-        fail(verdict, RULE_LEAK, "descriptors are left after close", "");
+        judge_fail(verdict, RULE_LEAK, "descriptors are left after close", "");
 }
 
 /* J4: the marker goes in and out again, so that the state is what it was. */
@@ -341,16 +353,17 @@ static bool live_on(struct judge *judge, struct verdict *verdict)
     uint64_t seq = 0;
 
     if (store->write(judge->db, &marker, 1, true, &seq, &error))
-        return fail(verdict, RULE_PROGRESS, "a write after recovery fails", error.text);
+        return judge_fail(verdict, RULE_PROGRESS, "a write after recovery fails", error.text);
     if (store->flush(judge->db, &error))
-        return fail(verdict, RULE_PROGRESS, "a flush after recovery fails", error.text);
+        return judge_fail(verdict, RULE_PROGRESS, "a flush after recovery fails", error.text);
     marker.is_delete = true;
     if (store->write(judge->db, &marker, 1, false, &seq, &error))
-        return fail(verdict, RULE_PROGRESS, "a delete after recovery fails", error.text);
+        return judge_fail(verdict, RULE_PROGRESS, "a delete after recovery fails", error.text);
     if (store->compact(judge->db, (struct bytes){0}, (struct bytes){0}, &error))
-        return fail(verdict, RULE_PROGRESS, "a compaction after recovery fails", error.text);
+        return judge_fail(verdict, RULE_PROGRESS, "a compaction after recovery fails", error.text);
     if (store->check && store->check(judge->db, &error))
-        return fail(verdict, RULE_STRUCTURE, "the store's check fails after recovery", error.text);
+        return judge_fail(verdict, RULE_STRUCTURE, "the store's check fails after recovery",
+                          error.text);
     return true;
 }
 
@@ -367,7 +380,7 @@ static bool other_times(struct judge *judge, const struct question *question,
     for (size_t i = 0; ok && i < sizeof times / sizeof times[0]; i++) {
         judge->now = judge->other.now = times[i];
         if (judge_scan(judge->store, judge->db, NULL, &judge->other, &error))
-            ok = fail(verdict, RULE_READ, "the scan fails at another time", error.text);
+            ok = judge_fail(verdict, RULE_READ, "the scan fails at another time", error.text);
         else
             model_judge(question->model, question->at, question->kill, question->trust,
                         &judge->other, verdict);
@@ -382,9 +395,9 @@ static bool same_again(struct judge *judge, struct verdict *verdict, const char 
     struct pc_store_error error = {0};
 
     if (judge_scan(judge->store, judge->db, NULL, &judge->other, &error))
-        return fail(verdict, RULE_RECOVERY, when, error.text);
+        return judge_fail(verdict, RULE_RECOVERY, when, error.text);
     if (!seen_equal(&judge->seen, &judge->other))
-        return fail(verdict, RULE_RECOVERY, when, "the content changed");
+        return judge_fail(verdict, RULE_RECOVERY, when, "the content changed");
     return true;
 }
 
@@ -424,19 +437,21 @@ static void examine(struct judge *judge, const struct question *question, struct
         refusal(judge, question, "the recovered store cannot be read", &error, verdict);
         return;
     }
+    if (!judge_looked(judge, &judge->seen, verdict))
+        return;
     judge_state(judge, question, verdict);
     if (verdict->rule != RULE_NONE)
         return;
     if (question->scans_only) {
         if (!sorted(&judge->seen))
-            fail(verdict, RULE_READ, "the forward scan is not in order", "");
+            judge_fail(verdict, RULE_READ, "the forward scan is not in order", "");
         else
             backward_agrees(judge->store, judge->db, NULL, &judge->seen, verdict);
         if (verdict->rule != RULE_NONE)
             return;
     } else if (!judge_reads(judge->store, judge->db, NULL, &judge->seen, &judge->other,
                             question->model, verdict)) {
-        if (judge->fault.fired && typed((enum pc_store_status)verdict->error))
+        if (judge->fault.fired && judge_typed((enum pc_store_status)verdict->error))
             verdict->rule = RULE_NONE;
         return;
     }
@@ -492,9 +507,10 @@ static bool survive(struct judge *judge, const struct question *question, struct
     pc_disk_clear_faults(judge->disk);
     judge->heap.fail_at = 0;
     judge->showed[question->trouble] += st != PC_STORE_OK;
-    if (st != PC_STORE_OK && st != expected && !(question->split && typed(st)))
-        fail(verdict, RULE_OPEN,
-             "a failing call or request for memory is reported as something else", error.text);
+    if (st != PC_STORE_OK && st != expected && !(question->split && judge_typed(st)))
+        judge_fail(verdict, RULE_OPEN,
+                   "a failing call or request for memory is reported as something else",
+                   error.text);
     if (st == PC_STORE_OK)
         model_judge(question->model, question->at, question->kill, question->trust, &judge->seen,
                     verdict);
@@ -519,11 +535,14 @@ void judge_image(struct judge *judge, struct pc_image *image, const struct quest
         begin_trouble(judge, question);
     else if (question->trouble != TROUBLE_NONE && !survive(judge, question, verdict))
         return;
+    if (!judge_first(judge, question, verdict))
+        return;
     if (open_store(judge, question, &error)) {
         *opened = pc_disk_call_count(judge->disk);
         refusal(judge, question, "the store does not open", &error, verdict);
         if (verdict->rule == RULE_NONE && (judge->heap.held || pc_open_descriptors()))
-            fail(verdict, RULE_LEAK, "memory or descriptors are left after a refused open", "");
+            judge_fail(verdict, RULE_LEAK, "memory or descriptors are left after a refused open",
+                       "");
         pc_close_all();
         return;
     }
@@ -534,7 +553,7 @@ void judge_image(struct judge *judge, struct pc_image *image, const struct quest
         question->trouble != TROUBLE_BITROT) {
         heap_reset(&judge->heap);
         if (open_store(judge, question, &error))
-            fail(verdict, RULE_RECOVERY, "a second recovery does not open", error.text);
+            judge_fail(verdict, RULE_RECOVERY, "a second recovery does not open", error.text);
         else
             same_again(judge, verdict, "recovered a second time");
         close_store(judge, verdict);

@@ -12,7 +12,8 @@
 
 #define MOUNT_POINT "/powercut"
 #define STORE_DIR   "/powercut/db"
-#define STEP_LIMIT  2000000u /* calls of the disk in one life of a store: beyond it hangs */
+#define COPY_DIR    "/powercut/copy" /* and the number of the slot */
+#define STEP_LIMIT  2000000u         /* calls of the disk in one life of a store: beyond it hangs */
 
 /* What may go wrong while the store recovers, apart from what the crash left. */
 enum trouble {
@@ -34,6 +35,7 @@ struct judge {
     struct pc_disk *disk; /* of the newest recovery */
     struct heap heap;
     struct seen seen, other;
+    enum { LOOKED_NOT, LOOKED_NOTHING, LOOKED_OPEN } looked; /* to read only; then in `other` */
     uint8_t *buffer;
     size_t buffer_room;
     struct pc_hooks hooks;
@@ -57,6 +59,7 @@ struct question {
     uint64_t now;     /* the clock */
     bool scan_claims; /* let the log reader look for claims for real */
     bool memo;        /* a state that was good at this place need not be judged again */
+    bool look;        /* first open it to read only */
     bool scans_only;  /* read forward and backward, not key by key */
     bool by_use;      /* decide what the store uses, not what it reads (verdict.h) */
     enum trouble trouble;
@@ -85,6 +88,25 @@ enum pc_store_status judge_scan(const struct pc_store *store, void *db, void *sn
                                 struct seen *seen, struct pc_store_error *error);
 bool judge_reads(const struct pc_store *store, void *db, void *snapshot, const struct seen *seen,
                  struct seen *scratch, const struct model *model, struct verdict *verdict);
+
+/* For judge.c: what is asked beyond the plain ways of reading; judge_more.c. */
+struct judge_open {
+    const char *dir;
+    bool read_only;
+};
+enum pc_store_status judge_open(struct judge *judge, const struct question *question,
+                                struct judge_open how, struct pc_store_error *error);
+bool judge_fail(struct verdict *verdict, enum rule rule, const char *what, const char *detail);
+bool judge_typed(enum pc_store_status st); /* damage or loss, noticed */
+bool judge_many(const struct pc_store *store, void *db, void *snapshot, const struct seen *seen,
+                const struct model *model, struct verdict *verdict);
+bool judge_bounds(const struct pc_store *store, void *db, void *snapshot, const struct seen *seen,
+                  struct verdict *verdict);
+/* Before the open that may write: what has to be asked of the disk as the crash has left it, copies
+ * and, with `look`, an open to read only. judge_looked compares what that has shown with what was
+ * read after it. */
+bool judge_first(struct judge *judge, const struct question *question, struct verdict *verdict);
+bool judge_looked(const struct judge *judge, const struct seen *seen, struct verdict *verdict);
 
 /* The rule that an error breaks where a state was due: a store that says itself that synced data is
  * gone has lost it. */

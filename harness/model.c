@@ -34,6 +34,8 @@ static const char *const rule_names[RULES] = {
     [RULE_CRASH] = "crash",
     [RULE_NONDETERMINISM] = "nondeterminism",
     [RULE_UNVERIFIED] = "unverified",
+    [RULE_COPY] = "copy",
+    [RULE_READ_ONLY] = "read-only",
 };
 
 const char *rule_name(enum rule rule)
@@ -343,6 +345,7 @@ void model_rebase(struct model *model, const struct model *from, const struct se
             add_dead(model, model->writes[i].hash);
     free_lines(model);
     model->unit_count = model->write_count = model->promise_count = model->tick_count = 0;
+    model->copy_count = 0;
     model->failed = false;
     for (size_t i = 0; i < seen->count; i++)
         add_version(line_of(model, seen->entries[i].key), bases[i]);
@@ -877,6 +880,22 @@ void model_judge(struct model *model, size_t at, bool kill, size_t trust, const 
             judging.floor = model->promises[i].units;
     if (kill)
         judging.floor = model_acknowledged(model, at);
+    judge(&judging, verdict);
+}
+
+void model_copy(struct model *model, struct copy copy)
+{
+    must(model->copy_count < MODEL_COPIES);
+    model->copies[model->copy_count++] = copy;
+}
+
+void model_judge_copy(struct model *model, const struct copy *copy, size_t at,
+                      const struct seen *seen, struct verdict *verdict)
+{
+    struct judging judging = {.model = model, .seen = seen, .at = at};
+
+    judging.ceiling = copy->units;
+    judging.floor = model_acknowledged(model, copy->begun);
     judge(&judging, verdict);
 }
 

@@ -39,6 +39,8 @@ enum rule {
     RULE_CRASH,       /* the process died */
     RULE_NONDETERMINISM,
     RULE_UNVERIFIED, /* recovery depends on bytes that no checksum has passed */
+    RULE_COPY,       /* a copy that was promised is not there, or not what was copied */
+    RULE_READ_ONLY,  /* an open to read only changes the disk, or shows something else */
     RULES
 };
 
@@ -90,6 +92,15 @@ struct version {
     uint64_t expires; /* 0: never */
     uint64_t most;    /* of the base: the latest that the clock has shown since it was written */
 };
+
+/* A copy of the store in a directory of its own. */
+struct copy {
+    uint32_t slot, op;
+    size_t begun, ended; /* positions; ended: SIZE_MAX as long as nothing is promised */
+    uint32_t units;      /* what it holds is the state after these */
+};
+
+#define MODEL_COPIES 4
 
 /* The clock was set, or moved. */
 struct tick {
@@ -143,6 +154,8 @@ struct model {
     uint32_t dead_count, dead_room;
     int32_t *sweep;
     uint32_t sweep_room;
+    struct copy copies[MODEL_COPIES]; /* of this epoch */
+    uint32_t copy_count;
     bool failed; /* a unit answered an error and was not looked for since */
 };
 
@@ -175,6 +188,11 @@ void model_promise(struct model *model, uint32_t units, size_t at, const char *w
 /* The newest acknowledged unit whose sequence number is at most seq. */
 uint32_t model_units_of_seq(const struct model *model, uint64_t seq);
 uint32_t model_acknowledged(const struct model *model, size_t at); /* newest with status OK */
+
+void model_copy(struct model *model, struct copy copy);
+/* Judges what a copy holds, read after a crash at `at`. */
+void model_judge_copy(struct model *model, const struct copy *copy, size_t at,
+                      const struct seen *seen, struct verdict *verdict);
 
 /* The version of a key after units 1..cut, errors left out; NULL: the key was never there. */
 const struct version *model_at(const struct model *model, struct bytes key, uint32_t cut);

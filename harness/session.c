@@ -561,6 +561,28 @@ static void apply_work(struct session *session, const struct op *op)
         violate(session, RULE_STRUCTURE, "the store's check fails", error.text);
 }
 
+static void apply_copy(struct session *session, const struct op *op)
+{
+    struct copy copy = {op->slot, session->op, now(session), SIZE_MAX, session->model.unit_count};
+    struct pc_store_error error = {0};
+    char dir[sizeof COPY_DIR + 8];
+    enum pc_store_status st;
+
+    if (session->store->copy == NULL || session->copies >> op->slot & 1)
+        return;
+    session->copies |= 1u << op->slot;
+    snprintf(dir, sizeof dir, COPY_DIR "%u", (unsigned)op->slot);
+    st = session->store->copy(session->db, dir, &error);
+    note(session, st);
+    session->error = error;
+    if (st == PC_STORE_OK)
+        copy.ended = now(session);
+    else if (!faulty(session))
+        violate(session, RULE_PROGRESS, "a copy fails without a fault", error.text);
+    if (session->store->promises & PC_PROMISE_COPY)
+        model_copy(&session->model, copy);
+}
+
 static void apply_open(struct session *session, const struct op *op, FILE *out)
 {
     switch (op->kind) {
@@ -589,6 +611,9 @@ static void apply_open(struct session *session, const struct op *op, FILE *out)
     case OP_AT:
     case OP_RELEASE:
         apply_snapshot(session, op, out);
+        break;
+    case OP_COPY:
+        apply_copy(session, op);
         break;
     default:
         break;
@@ -733,6 +758,28 @@ static void rebase(struct session *session, bool ask)
     model_set_clock(&session->model, 0, 0, clock);
 }
 
+/* What is asked of the disk before the store opens to go on. The judge keeps what it was shown. */
+static void look_first(struct session *session, struct judge *judge, size_t at, bool kill)
+{
+    struct question question = {.model = &session->before,
+                                .at = at,
+                                .kill = kill,
+                                .now = session->clock,
+                                .lied = session->lied,
+                                .split =
+                                    pc_model_splits_names(pc_disk_get_config(session->disk)->model),
+                                .look = true,
+                                .trouble = session->trouble};
+    struct verdict verdict = {0};
+
+    judge_init(judge, session->store, session->trace->tuning);
+    judge->disk = session->disk;
+    judge->now = session->clock;
+    if (session->trouble == TROUBLE_NONE && !judge_first(judge, &question, &verdict))
+        violate(session, verdict.rule, "after the crash", verdict.text);
+    judge->disk = NULL;
+}
+
 void session_recover(struct session *session, struct pc_image *image, size_t k,
                      enum trouble trouble, uint32_t trouble_at)
 {
@@ -740,6 +787,7 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
     struct model *model = session_judge(session, k, &at, &trust);
     bool kill = session_kill(session);
     struct verdict verdict = {0};
+    struct judge judge;
 
     if (model == &session->model) {
         struct model swap = session->before;
@@ -760,8 +808,14 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
     mount_disk(session);
     pc_disk_mark(session->disk, session->op);
     begin_trouble(session, trouble, trouble_at);
-    open_live(session);
+    look_first(session, &judge, at, kill);
+    if (session->verdict.rule == RULE_NONE)
+        open_live(session);
     session->opened = now(session);
+    if (session->db && !session->refused && session->verdict.rule == RULE_NONE &&
+        !judge_looked(&judge, &session->seen, &verdict))
+        violate(session, verdict.rule, "after the crash", verdict.text);
+    judge_release(&judge);
     if (trouble == TROUBLE_BITROT)
         kill = false;
     if (session->db == NULL || session->refused || session->verdict.rule != RULE_NONE)

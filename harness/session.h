@@ -47,6 +47,7 @@ struct session {
     bool armed;                  /* a rule was armed in this epoch */
     struct pc_store_error error; /* of the newest operation, when it answered one */
     uint32_t epoch, op;
+    uint32_t copies;    /* slots whose directories exist */
     uint64_t clock;     /* what the store is told */
     bool lied;          /* a sync lied before a crash: typed errors are legal from then on */
     bool given_up;      /* no more operations in this epoch: what is there is not known */

@@ -123,6 +123,7 @@ static enum pc_store_status store_open(const struct pc_store_env *env, void **db
     options.hooks = env->hooks;
     options.clock = env->clock;
     options.clock_ctx = env->clock_ctx;
+    options.read_only = env->read_only;
     if (!tune_all(&options, env->tuning)) {
         free(handle);
         error->status = PC_STORE_INVALID;
@@ -318,6 +319,46 @@ static enum pc_store_status store_compact(void *db, struct bytes begin, struct b
                      error);
 }
 
+static enum pc_store_status store_copy(void *db, const char *dir, struct pc_store_error *error)
+{
+    struct handle *handle = db;
+
+    return answer_of(handle, vault_checkpoint(handle->vault, dir, 0, NULL), error);
+}
+
+static enum pc_store_status
+store_multi_get(void *db, void *snapshot, const struct bytes *keys, size_t count,
+                void (*give)(void *ctx, size_t index, struct bytes value), void *ctx,
+                struct pc_store_error *error)
+{
+    struct handle *handle = db;
+    struct vault_key *list = calloc(count + 1, sizeof *list);
+    struct vault_found *found = calloc(count + 1, sizeof *found);
+    enum vault_status st;
+
+    must(list && found);
+    for (size_t i = 0; i < count; i++)
+        list[i] = (struct vault_key){keys[i].data, keys[i].len};
+    st = vault_multi_get(handle->vault, snapshot, list, count, found);
+    for (size_t i = 0; st == VAULT_OK && i < count; i++)
+        if (found[i].status == VAULT_OK) {
+            give(ctx, i, bytes_of(found[i].value, found[i].value_len));
+            vault_value_free(handle->vault, found[i].value, found[i].value_len);
+        }
+    free(list);
+    free(found);
+    return answer_of(handle, st, error);
+}
+
+static enum pc_store_status store_iter_bound(void *iter, struct bytes lower, struct bytes upper,
+                                             struct pc_store_error *error)
+{
+    struct vault_error detail = {.what = "while setting bounds"};
+
+    return answer(vault_iter_bound(iter, lower.data, lower.len, upper.data, upper.len), &detail,
+                  error);
+}
+
 static uint64_t store_last_seq(void *db)
 {
     return vault_last_seq(((struct handle *)db)->vault);
@@ -342,7 +383,8 @@ const struct pc_store store_minivault = {
     .name = "minivault",
     .promises = PC_PROMISE_SYNC | PC_PROMISE_PROCESS_KILL | PC_PROMISE_PREFIX | PC_PROMISE_BATCH |
                 PC_PROMISE_CLOSE | PC_PROMISE_FLUSH | PC_PROMISE_SNAPSHOT | PC_PROMISE_FAIL_STOP |
-                PC_PROMISE_EXPIRY | PC_PROMISE_RANGES | PC_PROMISE_HOOKS,
+                PC_PROMISE_EXPIRY | PC_PROMISE_RANGES | PC_PROMISE_COPY | PC_PROMISE_READ_ONLY |
+                PC_PROMISE_HOOKS,
     .open = store_open,
     .close = store_close,
     .write = store_write,
@@ -355,6 +397,9 @@ const struct pc_store store_minivault = {
     .iter_move = store_iter_move,
     .flush = store_flush,
     .compact = store_compact,
+    .copy = store_copy,
+    .multi_get = store_multi_get,
+    .iter_bound = store_iter_bound,
     .last_seq = store_last_seq,
     .durable_seq = store_durable_seq,
     .check = store_check,

@@ -127,7 +127,7 @@ static const char *const op_names[OP_KINDS] = {
     [OP_CRASH] = "crash",       [OP_LOSE] = "lose",       [OP_KEEP] = "keep",
     [OP_TROUBLE] = "trouble",   [OP_RECOVER] = "recover", [OP_CHECK] = "check",
     [OP_SHOW] = "show",         [OP_EXPLORE] = "explore", [OP_REACHED] = "reached",
-    [OP_CLOCK] = "clock",
+    [OP_CLOCK] = "clock",       [OP_COPY] = "copy",
 };
 
 const char *trace_step_name(enum op_kind kind)
@@ -210,6 +210,9 @@ void trace_print_op(FILE *out, const struct trace *trace, const struct op *op)
     case OP_RELEASE:
     case OP_AT:
         fprintf(out, " s%u", (unsigned)op->slot);
+        break;
+    case OP_COPY:
+        fprintf(out, " c%u", (unsigned)op->slot);
         break;
     case OP_CLOCK:
         fprintf(out, " %+lld", (long long)op->shift);
@@ -407,8 +410,9 @@ static bool parse_slot(struct parse *parse, struct op *op)
     uint64_t slot;
 
     blanks(parse);
-    if (*parse->at != 's')
-        return wrong(parse, "a snapshot s0 to s3 is expected");
+    if (*parse->at != (op->kind == OP_COPY ? 'c' : 's'))
+        return wrong(parse, op->kind == OP_COPY ? "a copy c0 to c3 is expected"
+                                                : "a snapshot s0 to s3 is expected");
     parse->at++;
     if (!number(parse, TRACE_SLOTS - 1, &slot))
         return false;
@@ -582,6 +586,7 @@ static bool parse_arguments(struct parse *parse, struct op *op)
         return parse_key(parse, &op->key);
     case OP_SNAPSHOT:
     case OP_RELEASE:
+    case OP_COPY:
         return parse_slot(parse, op);
     case OP_AT:
         if (!parse_slot(parse, op))

@@ -27,6 +27,7 @@ enum op_kind {
     OP_RELEASE,
     OP_FLUSH,
     OP_COMPACT,
+    OP_COPY, /* into the directory of a slot; once each */
     OP_REOPEN,
     OP_OPEN,
     OP_CLOSE,

@@ -76,6 +76,7 @@ static bool same_op(const struct trace *a, const struct op *x, const struct trac
     case OP_SNAPSHOT:
     case OP_RELEASE:
     case OP_AT:
+    case OP_COPY:
         return x->slot == y->slot;
     case OP_CLOCK:
         return x->shift == y->shift;
@@ -353,7 +354,7 @@ static void add_random_op(struct trace *trace, struct rng *rng)
         op->key = random_key(trace, rng);
     if (kind == OP_COMPACT && rng_chance(rng, 2, 3))
         op->key_end = random_key(trace, rng);
-    if (kind == OP_SNAPSHOT || kind == OP_AT || kind == OP_RELEASE)
+    if (kind == OP_SNAPSHOT || kind == OP_AT || kind == OP_RELEASE || kind == OP_COPY)
         op->slot = (uint32_t)rng_below(rng, TRACE_SLOTS);
     if (kind == OP_CLOCK)
         op->shift = (int64_t)rng_below(rng, UINT32_MAX) * (rng_chance(rng, 1, 2) ? 1 : -1);

@@ -62,6 +62,22 @@ class Commands(Tool):
         self.assertIn("delete-range     k0000\n", dump)
         self.assertIn("  value          k0005\n", dump)
 
+    def test_checkpoint(self):
+        self.fill(50)
+        for words in ((), ("--copy",)):
+            self.run_tool("checkpoint", "db", "copy", *words)
+            self.assertEqual(self.run_tool("export", "copy"), self.run_tool("export", "db"))
+            _, err = self.run_tool("checkpoint", "db", "copy", code=4)
+            self.assertIn("EXISTS", err)
+            self.run_tool("del", "copy", "k0001")
+            self.assertEqual(self.run_tool("count", "db"), "50\n")
+            self.run_tool("destroy", "--force", "copy")
+        before = sorted(os.listdir(os.path.join(self.dir, "db")))
+        self.assertEqual(self.run_tool("count", "db", "--set", "read_only=1"), "50\n")
+        self.assertEqual(sorted(os.listdir(os.path.join(self.dir, "db"))), before)
+        _, err = self.run_tool("put", "db", "a", "b", "--set", "read_only=1", code=2)
+        self.assertIn("open to read only", err)
+
     def test_binary_keys_and_values(self):
         self.run_tool("put", "db", r"\x00\\ \n", r"\xff\t")
         self.assertEqual(self.run_tool("scan", "db"), "\\x00\\\\ \\n\t\\xff\\t\n")

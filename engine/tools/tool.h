@@ -55,7 +55,7 @@ struct call {
     struct text database;            /* the operand DB, when there was one */
     struct text operands[WORDS_MAX]; /* the others */
     size_t count;
-    bool json, raw, no_sync, reverse, keys, force, has_limit, has_prefix, has_ttl;
+    bool json, raw, no_sync, reverse, keys, force, copy, has_limit, has_prefix, has_ttl;
     uint64_t limit, ttl;
     struct text prefix;
     const char *set[WORDS_MAX];
@@ -128,6 +128,7 @@ int verb_export(struct tool *tool, struct call *call);
 int verb_stats(struct tool *tool, struct call *call);
 int verb_flush(struct tool *tool, struct call *call);
 int verb_compact(struct tool *tool, struct call *call);
+int verb_checkpoint(struct tool *tool, struct call *call);
 int verb_verify(struct tool *tool, struct call *call);
 int verb_dump(struct tool *tool, struct call *call);
 int verb_destroy(struct tool *tool, struct call *call);

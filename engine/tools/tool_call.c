@@ -42,6 +42,7 @@ static const struct {
     {"stats", OPEN_EXISTING, verb_stats, false},
     {"flush", OPEN_EXISTING, verb_flush, false},
     {"compact", OPEN_EXISTING, verb_compact, true},
+    {"checkpoint", OPEN_EXISTING, verb_checkpoint, false},
     {"verify", OPEN_EXISTING, verb_verify, false},
     {"dump", OPEN_NOTHING, verb_dump, false},
     {"destroy", OPEN_NOTHING, verb_destroy, false},
@@ -136,11 +137,13 @@ static bool is_nearer(const char *word, const char *candidate, size_t *best)
 const char *command_nearest(const char *name, bool in_shell)
 {
     static const char *const others[][2] = {
-        {"set", "put"},          {"insert", "put"},   {"write", "put"},   {"delete", "del"},
-        {"remove", "del"},       {"rm", "del"},       {"ls", "scan"},     {"list", "scan"},
-        {"keys", "scan"},        {"range", "scan"},   {"read", "get"},    {"exit", "quit"},
-        {"q", "quit"},           {"check", "verify"}, {"import", "load"}, {"info", "stats"},
-        {"rollback", "abandon"}, {"open", "shell"}};
+        {"set", "put"},    {"insert", "put"},        {"write", "put"},
+        {"delete", "del"}, {"remove", "del"},        {"rm", "del"},
+        {"ls", "scan"},    {"list", "scan"},         {"keys", "scan"},
+        {"range", "scan"}, {"read", "get"},          {"exit", "quit"},
+        {"q", "quit"},     {"check", "verify"},      {"import", "load"},
+        {"info", "stats"}, {"backup", "checkpoint"}, {"rollback", "abandon"},
+        {"open", "shell"}};
     const char *nearest = NULL;
     size_t best = SIZE_MAX;
 
@@ -218,6 +221,9 @@ static int set_option(struct tool *tool, struct call *call, const struct option_
         break;
     case 'k':
         call->keys = true;
+        break;
+    case 'c':
+        call->copy = true;
         break;
     case 'f':
         call->force = true;

@@ -291,9 +291,9 @@ static char *editor_prompt(EditLine *editor)
 static unsigned char editor_complete(EditLine *editor, int key)
 {
     static const char *const names[] = {
-        "abandon", "at",     "begin",    "commit",    "compact", "count", "del", "delrange",
-        "dump",    "export", "flush",    "get",       "help",    "load",  "put", "quit",
-        "release", "scan",   "snapshot", "snapshots", "stats",   "verify"};
+        "abandon",  "at",      "begin",  "commit",   "checkpoint", "compact", "count", "del",
+        "delrange", "dump",    "export", "flush",    "get",        "help",    "load",  "put",
+        "quit",     "release", "scan",   "snapshot", "snapshots",  "stats",   "verify"};
     const LineInfo *info = el_line(editor);
     size_t len = (size_t)(info->cursor - info->buffer), common = 0, matches = 0;
     const char *first = NULL;

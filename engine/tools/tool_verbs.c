@@ -335,6 +335,19 @@ int verb_compact(struct tool *tool, struct call *call)
     return st ? tool_failure_of(tool, st) : TOOL_OK;
 }
 
+int verb_checkpoint(struct tool *tool, struct call *call)
+{
+    uint64_t seq = 0;
+    enum vault_status st = vault_checkpoint(tool->db, call->operands[0].data,
+                                            call->copy ? VAULT_CHECKPOINT_COPY : 0, &seq);
+
+    if (st)
+        return tool_failure_of(tool, st);
+    if (call->json)
+        printf("{\"type\":\"checkpoint\",\"last_seq\":%" PRIu64 "}\n", seq);
+    return TOOL_OK;
+}
+
 int verb_verify(struct tool *tool, struct call *call)
 {
     struct vault_error error = {0};

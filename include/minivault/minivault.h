@@ -82,6 +82,7 @@ struct pc_hooks; /* powercut/hooks.h */
 struct vault_options {
     bool create_if_missing;             /* default true */
     bool error_if_exists;               /* default false */
+    bool read_only;                     /* default false; see vault_open */
     enum vault_background background;   /* default VAULT_THREAD */
     size_t write_buffer_size;           /* bytes of one memtable; default 4 MiB */
     size_t block_size;                  /* bytes of a data block before it is cut; default 4096 */
@@ -112,7 +113,12 @@ struct vault_batch;
 
 /* Opens or creates the database in directory `path` (its parent must exist; it is synced when the
  * directory is created). Refuses a second open, by any process, with VAULT_BUSY. `error` may be
- * NULL; else it is filled on failure. Free with vault_close. */
+ * NULL; else it is filled on failure. Free with vault_close.
+ *
+ * With `read_only` no byte and no name in the directory changes, whatever state it is in: logs are
+ * read into memory, all of them, whatever the write_buffer_size. Many may have it open so at once,
+ * but nobody who writes. Writes, flushes, compactions and checkpoints answer VAULT_INVALID, and
+ * vault_durable_seq() is 0, as nothing was synced. Where there is no database: VAULT_NOT_FOUND. */
 enum vault_status vault_open(const char *path, const struct vault_options *options,
                              struct vault **vault, struct vault_error *error);
 
@@ -168,6 +174,22 @@ enum vault_status vault_get(struct vault *vault, const struct vault_snapshot *sn
                             const void *key, size_t key_len, void **value, size_t *value_len);
 void vault_value_free(struct vault *vault, void *value, size_t value_len);
 
+/* Many keys of one state, in any order. found[i] is what vault_get says of keys[i]: a value that is
+ * the caller's with VAULT_OK, or VAULT_NOT_FOUND. Any other failure is answered for all, and then
+ * there is nothing to free. */
+struct vault_key {
+    const void *data;
+    size_t len;
+};
+struct vault_found {
+    enum vault_status status;
+    void *value; /* vault_value_free */
+    size_t value_len;
+};
+enum vault_status vault_multi_get(struct vault *vault, const struct vault_snapshot *snapshot,
+                                  const struct vault_key *keys, size_t count,
+                                  struct vault_found *found);
+
 /* A snapshot pins the state of the moment; release it before close. */
 enum vault_status vault_snapshot_new(struct vault *vault, struct vault_snapshot **snapshot);
 void vault_snapshot_release(struct vault *vault, struct vault_snapshot *snapshot);
@@ -184,6 +206,12 @@ void vault_iter_first(struct vault_iter *iter);
 void vault_iter_last(struct vault_iter *iter);
 void vault_iter_seek(struct vault_iter *iter, const void *key, size_t key_len); /* first >= key */
 void vault_iter_seek_for_prev(struct vault_iter *iter, const void *key, size_t key_len); /* <= */
+/* Only keys >= lower and < upper are there from now on; NULL: open. Keys are copied. The iterator
+ * begins nowhere again. VAULT_NO_MEMORY: the bounds are as before. */
+enum vault_status vault_iter_bound(struct vault_iter *iter, const void *lower, size_t lower_len,
+                                   const void *upper, size_t upper_len);
+/* The same for all keys that begin with `prefix`. */
+enum vault_status vault_iter_prefix(struct vault_iter *iter, const void *prefix, size_t prefix_len);
 void vault_iter_next(struct vault_iter *iter); /* needs a valid iterator */
 void vault_iter_prev(struct vault_iter *iter); /* needs a valid iterator */
 const void *vault_iter_key(const struct vault_iter *iter, size_t *len);
@@ -196,6 +224,21 @@ enum vault_status vault_flush(struct vault *vault);
  * keys, and waits for it. */
 enum vault_status vault_compact_range(struct vault *vault, const void *begin, size_t begin_len,
                                       const void *end, size_t end_len);
+
+/* Copies the database as it is now into the new directory `path` (VAULT_EXISTS if it is there; its
+ * parent must exist and is synced). The copy is durable on VAULT_OK, and `seq`, when not NULL,
+ * receives the newest sequence number in it. Others may write meanwhile. Tables are hard links to
+ * the same files, which neither side ever changes, and copies where links are not possible. With
+ * VAULT_CHECKPOINT_COPY they are copies, so that damage to one does not reach the other. A crash
+ * before the return leaves the copy absent, complete, or refused by vault_open. */
+#define VAULT_CHECKPOINT_COPY 1u
+enum vault_status vault_checkpoint(struct vault *vault, const char *path, unsigned flags,
+                                   uint64_t *seq);
+
+/* About how many bytes of tables hold the keys from begin on, those before end (NULL: open); what
+ * is in memory is not counted. Adjoining ranges add up. */
+enum vault_status vault_approximate_size(struct vault *vault, const void *begin, size_t begin_len,
+                                         const void *end, size_t end_len, uint64_t *bytes);
 
 /* The newest sequence number written, and the newest known to survive loss of power. 0: none. */
 uint64_t vault_last_seq(struct vault *vault);

@@ -12,7 +12,7 @@
 
 struct pc_hooks;
 
-#define PC_STORE_ABI 2u
+#define PC_STORE_ABI 3u
 
 enum pc_store_status {
     PC_STORE_OK,
@@ -44,7 +44,11 @@ enum {
     PC_PROMISE_FAIL_STOP = 128,  /* after a failed log write no write is acknowledged */
     PC_PROMISE_RANGES = 512,     /* deletes of key ranges; else none is asked for */
     PC_PROMISE_EXPIRY = 256, /* a write with `expires` is gone from then on; else it is ignored */
-    PC_PROMISE_HOOKS = 1 << 16, /* every byte read from a file is announced to env->hooks before it
+    PC_PROMISE_COPY = 1024,  /* a copy is durable when `copy` returns; before it is whole, it is
+                                    not there, or refused as PC_STORE_CORRUPT */
+    PC_PROMISE_READ_ONLY = 2048, /* env->read_only: nothing on the disk changes, and what is read is
+                                    what an ordinary open would find */
+    PC_PROMISE_HOOKS = 1 << 16,  /* every byte read from a file is announced to env->hooks before it
                                     is used, and every checksum asked for there (hooks.h) */
 };
 
@@ -66,6 +70,7 @@ struct pc_store_env {
     uint64_t (*clock)(void *ctx); /* the time; it may jump both ways */
     void *clock_ctx;
     const char *tuning; /* "name=value name=value": the store's own words; "" for its defaults */
+    bool read_only;     /* change nothing; PC_STORE_NOT_FOUND where there is no store */
 };
 
 enum pc_move { PC_FIRST, PC_LAST, PC_NEXT, PC_PREV, PC_SEEK, PC_SEEK_FOR_PREV };
@@ -98,6 +103,16 @@ struct pc_store {
     /* Ends inclusive; data == NULL: open. */
     enum pc_store_status (*compact)(void *db, struct bytes begin, struct bytes end,
                                     struct pc_store_error *error);
+    /* A copy of what it holds now, in a new directory. NULL: none. */
+    enum pc_store_status (*copy)(void *db, const char *dir, struct pc_store_error *error);
+    /* Many keys of one state: calls `give` for every key that is there. NULL: none. */
+    enum pc_store_status (*multi_get)(void *db, void *snapshot, const struct bytes *keys,
+                                      size_t count,
+                                      void (*give)(void *ctx, size_t index, struct bytes value),
+                                      void *ctx, struct pc_store_error *error);
+    /* Only keys in [lower, upper) from now on; data == NULL: open. NULL: none. */
+    enum pc_store_status (*iter_bound)(void *iter, struct bytes lower, struct bytes upper,
+                                       struct pc_store_error *error);
     uint64_t (*last_seq)(void *db);    /* NULL: none */
     uint64_t (*durable_seq)(void *db); /* NULL: none */
     /* Structural self-check; NULL: none. */

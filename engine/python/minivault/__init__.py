@@ -130,6 +130,22 @@ class _Reads:
             finally:
                 _lib.vault_value_free(handle, value, size)
 
+    def get_many(self, keys):
+        """A dict of those of the keys that are there, all as of one moment."""
+        keys = [_bytes("a key", key) for key in keys]
+        wanted = (_library.Key * len(keys))()
+        found = (_library.Found * len(keys))()
+        for at, key in zip(wanted, keys):
+            at.data, at.len = ctypes.cast(ctypes.c_char_p(key), ctypes.c_void_p), len(key)
+        pairs = {}
+        with self._reading() as (handle, pinned):
+            _check_of(handle, _lib.vault_multi_get(handle, pinned, wanted, len(keys), found))
+            for key, value in zip(keys, found):
+                if value.status == _library.OK:
+                    pairs[key] = ctypes.string_at(value.value, value.value_len)
+                    _lib.vault_value_free(handle, value.value, value.value_len)
+        return pairs
+
     def __getitem__(self, key):
         missing = object()
         value = self.get(key, missing)
@@ -385,6 +401,27 @@ class Database(_Reads):
         with self._guard as handle:
             _check_of(handle, _lib.vault_compact_range(handle, start, len(start or b""), stop,
                                                  len(stop or b"")))
+
+    def checkpoint(self, path, copy=False):
+        """Copies the database as it is now into the new directory `path`, durable on return;
+        answers the newest sequence number in it. Its tables are hard links to the same files,
+        which never change; with copy=True they are files of their own. Raises Exists when the
+        path is there."""
+        seq = ctypes.c_uint64()
+        with self._guard as handle:
+            _check_of(handle, _lib.vault_checkpoint(handle, os.fsencode(path), int(bool(copy)),
+                                                    _byref(seq)))
+        return seq.value
+
+    def approximate_size(self, start=None, stop=None):
+        """About how many bytes of tables hold the keys from start on, those before stop."""
+        start = None if start is None else _bytes("start", start)
+        stop = None if stop is None else _bytes("stop", stop)
+        size = ctypes.c_uint64()
+        with self._guard as handle:
+            _check_of(handle, _lib.vault_approximate_size(
+                handle, start, len(start or b""), stop, len(stop or b""), _byref(size)))
+        return size.value
 
     def check(self):
         """Raises Corrupt when levels or files are not what they should be."""

@@ -7,7 +7,7 @@ library with longer structs is used rightly.
 import ctypes
 import ctypes.util
 import os
-from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
 
 OK, NOT_FOUND = 0, 1
 
@@ -15,6 +15,14 @@ OK, NOT_FOUND = 0, 1
 class Field(ctypes.Structure):
     _fields_ = [("name", c_char_p), ("kind", c_int), ("offset", c_uint32), ("size", c_uint32),
                 ("count", c_uint32)]
+
+
+class Key(ctypes.Structure):
+    _fields_ = [("data", c_void_p), ("len", c_size_t)]
+
+
+class Found(ctypes.Structure):
+    _fields_ = [("status", c_int), ("value", c_void_p), ("value_len", c_size_t)]
 
 
 _handle = _options = _error = _batch = _iter = _snapshot = c_void_p
@@ -47,6 +55,7 @@ CALLS = {
     "vault_sync": (_status, [_handle]),
     "vault_get": (_status, [_handle, _snapshot, *_key, POINTER(c_void_p), POINTER(c_size_t)]),
     "vault_value_free": (None, [_handle, c_void_p, c_size_t]),
+    "vault_multi_get": (_status, [_handle, _snapshot, POINTER(Key), c_size_t, POINTER(Found)]),
     "vault_snapshot_new": (_status, [_handle, POINTER(c_void_p)]),
     "vault_snapshot_release": (None, [_handle, _snapshot]),
     "vault_iter_new": (_status, [_handle, _snapshot, POINTER(c_void_p)]),
@@ -57,12 +66,16 @@ CALLS = {
     "vault_iter_last": (None, [_iter]),
     "vault_iter_seek": (None, [_iter, *_key]),
     "vault_iter_seek_for_prev": (None, [_iter, *_key]),
+    "vault_iter_bound": (_status, [_iter, *_key, *_key]),
+    "vault_iter_prefix": (_status, [_iter, *_key]),
     "vault_iter_next": (None, [_iter]),
     "vault_iter_prev": (None, [_iter]),
     "vault_iter_key": (c_void_p, [_iter, POINTER(c_size_t)]),
     "vault_iter_value": (c_void_p, [_iter, POINTER(c_size_t)]),
     "vault_flush": (_status, [_handle]),
     "vault_compact_range": (_status, [_handle, *_key, *_key]),
+    "vault_checkpoint": (_status, [_handle, c_char_p, c_uint, POINTER(c_uint64)]),
+    "vault_approximate_size": (_status, [_handle, *_key, *_key, POINTER(c_uint64)]),
     "vault_last_seq": (c_uint64, [_handle]),
     "vault_durable_seq": (c_uint64, [_handle]),
     "vault_last_error": (None, [_handle, _error]),
@@ -72,7 +85,7 @@ CALLS = {
 
 
 # Called from C alone: nothing a Python program would miss.
-NOT_BOUND = set()
+NOT_BOUND = {"vault_iter_prefix"}
 
 
 def candidates():

@@ -110,6 +110,49 @@ class Mapping(WithDirectory):
             for start, stop in ((b"b", b"a"), (b"a", b"a")):
                 self.assertRaises(minivault.Invalid, db.delete_range, start, stop)
 
+    def test_get_many(self):
+        with minivault.open(self.path) as db:
+            db.update({b"k%d" % i: b"v%d" % i for i in range(5)})
+            then = db.snapshot()
+            db[b"k1"] = b""
+            del db[b"k2"]
+            self.assertEqual(db.get_many([b"k2", b"k4", b"none", b"k1", b"k4"]),
+                             {b"k4": b"v4", b"k1": b""})
+            self.assertEqual(then.get_many([b"k1", b"k2"]), {b"k1": b"v1", b"k2": b"v2"})
+            self.assertEqual(db.get_many([]), {})
+            self.assertRaises(TypeError, db.get_many, ["text"])
+            then.release()
+
+    def test_checkpoint_and_read_only(self):
+        copy = os.path.join(self.dir, "copy")
+        for flag in (False, True):
+            with minivault.open(self.path) as db:
+                db[b"a"] = b"1"
+                self.assertEqual(db.checkpoint(copy, copy=flag), db.last_seq)
+                self.assertRaises(minivault.Exists, db.checkpoint, copy)
+                db[b"a"] = b"2"
+            names = sorted(os.listdir(copy))
+            with minivault.open(copy, read_only=True) as db:
+                self.assertEqual(dict(db.items()), {b"a": b"1"})
+                self.assertRaises(minivault.Invalid, db.put, b"a", b"3")
+                with minivault.open(copy, read_only=True) as other:
+                    self.assertEqual(other[b"a"], b"1")
+                self.assertRaises(minivault.Busy, minivault.open, copy)
+            self.assertEqual(sorted(os.listdir(copy)), names)
+            minivault.destroy(copy)
+        self.assertRaises(minivault.NotFound, minivault.open, copy, read_only=True)
+
+    def test_approximate_size(self):
+        with minivault.open(self.path, block_size=512) as db:
+            self.assertEqual(db.approximate_size(), 0)
+            db.update({b"k%03d" % i: bytes([i]) * 100 for i in range(200)})
+            db.flush()
+            whole = db.approximate_size()
+            self.assertGreater(whole, 20000)
+            half = db.approximate_size(stop=b"k100")
+            self.assertEqual(half + db.approximate_size(b"k100"), whole)
+            self.assertTrue(whole * 0.4 < half < whole * 0.6)
+
     def test_there_is_no_len(self):
         db = self.open()
         with self.assertRaises(TypeError):
