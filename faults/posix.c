@@ -279,8 +279,10 @@ void pc_mount(const char *prefix, struct pc_disk *disk)
     layer.pid = getpid();
     layer.uid = geteuid();
     layer.gid = getegid();
-    if (disk != layer.disk)
+    if (disk != layer.disk) {
         map_forget_all();
+        cwd_forget();
+    }
     open_restart();
     memcpy(layer.prefix, disk ? prefix : "", len + 1);
     layer.prefix_len = len;
@@ -301,6 +303,7 @@ void pc_close_all(void)
     dir_forget_all();
     stream_forget_all();
     lock_forget_all();
+    cwd_forget();
     fd_forget_all();
     leave_lock();
 }

@@ -149,6 +149,8 @@ static void detach(int fd)
 
     set(fd, NULL);
     open_count--;
+    if (!(file->flags & O_PATH))
+        lock_closed(file->ino);
     file_release(file);
 }
 
@@ -195,6 +197,7 @@ struct file *file_new(uint32_t ino, enum disk_kind kind, int flags, const char *
     file->refs = 1;
     file->flags = flags & O_PATH ? flags & ~O_CLOEXEC : (flags & FLAGS_KEPT) | LARGEFILE;
     file->flock = 0;
+    file->linkable = false;
     file->offset = 0;
     file->errors = disk_errors(layer.disk, ino);
     copy_path(file->path, path);
@@ -310,6 +313,8 @@ long sim_ioctl(int fd, unsigned long request)
 
 static long set_flags(struct file *file, int flags)
 {
+    if (file->kind == DISK_DIRECTORY && (flags & O_DIRECT))
+        return -EINVAL;
     file->flags = (file->flags & ~FLAGS_SETTABLE) | (flags & FLAGS_SETTABLE);
     return 0;
 }

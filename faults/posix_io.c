@@ -356,7 +356,9 @@ int whole_posix_fallocate(int fd, off_t at, off_t size)
 
 int whole_posix_fadvise(int fd, int advice)
 {
-    if (!fd_peek(fd))
+    const struct file *file = fd_peek(fd);
+
+    if (!file || (file->flags & O_PATH))
         return EBADF;
     return advice < POSIX_FADV_NORMAL || advice > POSIX_FADV_NOREUSE ? EINVAL : 0;
 }
@@ -448,16 +450,81 @@ static ssize_t copy(int in, off_t *in_at, int out, off_t *out_at, size_t size)
     return (ssize_t)done;
 }
 
+/* What the kernel asks first; 0 or an error number. */
+static int check_ends(int in, int out, int *in_flags, int *out_flags)
+{
+    *in_flags = fcntl(in, F_GETFL);
+    *out_flags = fcntl(out, F_GETFL);
+    if (*in_flags < 0 || *out_flags < 0 || ((*in_flags | *out_flags) & O_PATH))
+        return EBADF;
+    return 0;
+}
+
+static int check_sendfile(int out, int in, const off_t *at)
+{
+    int in_flags, out_flags, error = check_ends(in, out, &in_flags, &out_flags);
+    struct stat st;
+
+    if (error)
+        return error;
+    if ((in_flags & O_ACCMODE) == O_WRONLY)
+        return EBADF;
+    if (at && *at < 0)
+        return EINVAL;
+    if ((out_flags & O_ACCMODE) == O_RDONLY)
+        return EBADF;
+    if (out_flags & O_APPEND)
+        return EINVAL;
+    return fstat(in, &st) || S_ISDIR(st.st_mode) ? EINVAL : 0;
+}
+
+static int check_copy(int in, const off_t *in_at, int out, const off_t *out_at, size_t *size)
+{
+    int in_flags, out_flags, error = check_ends(in, out, &in_flags, &out_flags);
+    off_t from = in_at ? *in_at : lseek(in, 0, SEEK_CUR);
+    off_t to = out_at ? *out_at : lseek(out, 0, SEEK_CUR);
+    struct stat in_st, out_st;
+
+    if (error || fstat(in, &in_st) || fstat(out, &out_st))
+        return error ? error : EBADF;
+    if (S_ISDIR(in_st.st_mode) || S_ISDIR(out_st.st_mode))
+        return EISDIR;
+    if (!S_ISREG(in_st.st_mode) || !S_ISREG(out_st.st_mode))
+        return EINVAL;
+    if ((in_flags & O_ACCMODE) == O_WRONLY || (out_flags & O_ACCMODE) == O_RDONLY ||
+        (out_flags & O_APPEND))
+        return EBADF;
+    if (from < 0 || to < 0 || *size > (size_t)(INT64_MAX - from) ||
+        *size > (size_t)(INT64_MAX - to))
+        return from < 0 || to < 0 ? EINVAL : EOVERFLOW;
+    if (from >= in_st.st_size)
+        *size = 0;
+    else if (*size > (size_t)(in_st.st_size - from))
+        *size = (size_t)(in_st.st_size - from);
+    return in_st.st_ino == out_st.st_ino && in_st.st_dev == out_st.st_dev &&
+                   to + (off_t)*size > from && to < from + (off_t)*size
+               ? EINVAL
+               : 0;
+}
+
 ssize_t whole_sendfile(int out, int in, off_t *at, size_t size)
 {
+    int error = check_sendfile(out, in, at);
+
+    if (error) {
+        errno = error;
+        return -1;
+    }
     return copy(in, at, out, NULL, size);
 }
 
 ssize_t whole_copy_file_range(int in, off_t *in_at, int out, off_t *out_at, size_t size,
                               unsigned flags)
 {
-    if (flags) {
-        errno = EINVAL;
+    int error = flags ? EINVAL : check_copy(in, in_at, out, out_at, &size);
+
+    if (error) {
+        errno = error;
         return -1;
     }
     return copy(in, in_at, out, out_at, size);

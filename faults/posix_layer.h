@@ -97,6 +97,8 @@ struct layer {
     pid_t pid;            /* whose memory this is */
     uid_t uid;            /* who owns all files */
     gid_t gid;
+    bool inside;  /* the current directory is on the disk (posix_cwd.c) */
+    uint32_t cwd; /* it, then */
     size_t prefix_len;
     char prefix[256];
 };
@@ -127,8 +129,11 @@ long layer_refuse_fd(const char *call, int fd, int error);
 /* Most paths differ from the mount point in the first letter. */
 static inline bool path_is_ours(const char *path)
 {
-    return layer.watching && path && path[0] == '/' &&
-           (path[1] == layer.prefix[1] || path[1] == '/' || path[1] == '.' || !layer.prefix_len) &&
+    if (!layer.watching || !path)
+        return false;
+    if (path[0] != '/')
+        return layer.inside;
+    return (path[1] == layer.prefix[1] || path[1] == '/' || path[1] == '.' || !layer.prefix_len) &&
            path_below(path);
 }
 
@@ -145,6 +150,7 @@ struct file {
     uint32_t refs;
     int flags;       /* what F_GETFL answers */
     int flock;       /* 0, LOCK_SH or LOCK_EX */
+    bool linkable;   /* made with O_TMPFILE: it may get a first name */
     uint64_t offset; /* a directory's: index of the next entry */
     uint32_t errors; /* failures to write back that it knows of (disk_errors) */
     struct file *next_free;
@@ -160,7 +166,7 @@ static inline bool fd_is_ours(int fd)
 
 static inline bool at_is_ours(int dirfd, const char *path)
 {
-    return path && path[0] == '/' ? path_is_ours(path) : fd_is_ours(dirfd);
+    return (path && path[0] == '/') || dirfd == AT_FDCWD ? path_is_ours(path) : fd_is_ours(dirfd);
 }
 
 /* Is one of the paths, up to NULL, ours? */
@@ -174,12 +180,12 @@ static inline bool any_is_ours(char *const *paths)
 /* Does a program that is started need the disk, for itself or for a standard stream? */
 static inline bool exec_is_ours(const char *path)
 {
-    return path_is_ours(path) || fd_is_ours(0) || fd_is_ours(1) || fd_is_ours(2);
+    return path_is_ours(path) || layer.inside || fd_is_ours(0) || fd_is_ours(1) || fd_is_ours(2);
 }
 
 static inline const char *exec_reason(const char *path)
 {
-    return path_is_ours(path) ? path : "a standard stream";
+    return layer.inside ? "the current directory" : path_is_ours(path) ? path : "a standard stream";
 }
 
 static inline bool file_readable(const struct file *file)
@@ -214,6 +220,7 @@ void fd_forget_all(void); /* closes all without a call on the disk */
 /* ---- locks (posix_lock.c) ---- */
 
 void lock_release(struct file *file);
+void lock_closed(uint32_t ino); /* a descriptor of it was closed: its POSIX locks go */
 void lock_forget_all(void);
 long lock_fcntl(struct file *file, int command, void *arg);
 
@@ -240,6 +247,15 @@ int place_inode(const struct place *place, uint32_t *ino, enum disk_kind *kind);
 int path_inode(int dirfd, const char *path, int flags, uint32_t *ino, enum disk_kind *kind);
 enum disk_kind inode_kind(uint32_t ino);
 uint64_t inode_size(uint32_t ino);
+
+/* The inode that AT_EMPTY_PATH means: of a descriptor, or the current directory. */
+int inode_of_fd(int fd, uint32_t *ino, enum disk_kind *kind);
+
+/* ---- the current directory (posix_cwd.c) ---- */
+
+/* The absolute path of a directory into `out`, of PATH_MAX bytes; its length or -errno. */
+long cwd_text(uint32_t dir, char *out);
+void cwd_forget(void); /* back to the real directory, without a call on the disk */
 
 /* ---- mappings (posix_map.c) ---- */
 

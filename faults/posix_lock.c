@@ -1,7 +1,8 @@
-/* posix_lock.c: advisory locks. There is one process, so POSIX locks (F_SETLK, lockf) never
- * conflict. Locks of open file descriptions (flock, F_OFD_SETLK) do, between two descriptions of
- * one inode. A call that would wait says so and answers EDEADLK: who holds the lock is this
- * process, which a deterministic run has no way to wait for. */
+/* posix_lock.c: advisory locks. There is one process, so POSIX locks (F_SETLK, lockf) do not
+ * conflict with each other, and the first close of a descriptor of the file gives them up. Locks of
+ * open file descriptions (flock, F_OFD_SETLK) conflict between two descriptions of one inode, and
+ * F_OFD_SETLK with POSIX locks. A call that would wait says so and answers EDEADLK: who holds the
+ * lock is this process, which a deterministic run has no way to wait for. */
 #define _GNU_SOURCE
 #include "posix_layer.h"
 
@@ -11,11 +12,13 @@
 #define RANGE_LIMIT 512
 
 struct range {
-    struct file *owner;  /* NULL: free */
+    struct file *owner; /* NULL: free; &process of POSIX locks */
+    uint32_t ino;
     uint64_t start, end; /* end: exclusive */
     short type;          /* F_RDLCK, F_WRLCK */
 };
 
+static struct file process;
 static struct range ranges[RANGE_LIMIT];
 static size_t range_high; /* above all in use */
 
@@ -25,15 +28,26 @@ void lock_forget_all(void)
     range_high = 0;
 }
 
-void lock_release(struct file *file)
+static void give_up(const struct file *owner, uint32_t ino)
 {
-    file->flock = 0;
     for (size_t i = 0; i < range_high; i++) {
-        if (ranges[i].owner == file)
+        if (ranges[i].owner == owner && ranges[i].ino == ino)
             ranges[i].owner = NULL;
     }
     while (range_high && !ranges[range_high - 1].owner)
         range_high--;
+}
+
+void lock_release(struct file *file)
+{
+    file->flock = 0;
+    give_up(file, file->ino);
+}
+
+void lock_closed(uint32_t ino)
+{
+    if (range_high)
+        give_up(&process, ino);
 }
 
 /* ---- flock ---- */
@@ -73,18 +87,6 @@ long sim_flock(int fd, int operation)
     return 0;
 }
 
-long sim_lockf(int fd, int command)
-{
-    struct file *file;
-    int st = fd_file(fd, &file);
-
-    if (st)
-        return st;
-    if (command != F_LOCK && command != F_TLOCK && command != F_ULOCK && command != F_TEST)
-        return -EINVAL;
-    return (command == F_LOCK || command == F_TLOCK) && !file_writable(file) ? -EBADF : 0;
-}
-
 /* ---- fcntl ---- */
 
 static int range_of(const struct file *file, const struct flock *lock, uint64_t *start,
@@ -106,24 +108,35 @@ static int range_of(const struct file *file, const struct flock *lock, uint64_t 
     return from < 0 || to < 0 ? -EINVAL : 0;
 }
 
-static const struct range *find_conflict(const struct file *file, uint64_t start, uint64_t end,
-                                         short type)
+static const struct range *find_conflict(const struct file *owner, uint32_t ino, uint64_t start,
+                                         uint64_t end, short type)
 {
     for (size_t i = 0; i < range_high; i++) {
         const struct range *range = &ranges[i];
 
-        if (range->owner && range->owner != file && range->owner->ino == file->ino &&
-            range->start < end && start < range->end && (type == F_WRLCK || range->type == F_WRLCK))
+        if (range->owner && range->owner != owner && range->ino == ino && range->start < end &&
+            start < range->end && (type == F_WRLCK || range->type == F_WRLCK))
             return range;
     }
     return NULL;
 }
 
-static int add(struct file *file, uint64_t start, uint64_t end, short type)
+/* Neighbours of one kind become one. */
+static int add(struct file *owner, uint32_t ino, uint64_t start, uint64_t end, short type)
 {
+    for (size_t i = 0; i < range_high; i++) {
+        struct range *range = &ranges[i];
+
+        if (range->owner != owner || range->ino != ino || range->type != type ||
+            (range->end != start && range->start != end))
+            continue;
+        start = range->start < start ? range->start : start;
+        end = range->end > end ? range->end : end;
+        range->owner = NULL;
+    }
     for (size_t i = 0; i < RANGE_LIMIT; i++) {
         if (!ranges[i].owner) {
-            ranges[i] = (struct range){file, start, end, type};
+            ranges[i] = (struct range){owner, ino, start, end, type};
             if (i >= range_high)
                 range_high = i + 1;
             return 0;
@@ -132,69 +145,108 @@ static int add(struct file *file, uint64_t start, uint64_t end, short type)
     return -ENOLCK;
 }
 
-/* Cuts the part out of what the description holds. */
-static int cut(struct file *file, uint64_t start, uint64_t end)
+/* Cuts the part out of what the owner holds. */
+static int cut(struct file *owner, uint32_t ino, uint64_t start, uint64_t end)
 {
     for (size_t i = 0; i < range_high; i++) {
         struct range range = ranges[i];
         int st = 0;
 
-        if (range.owner != file || range.start >= end || start >= range.end)
+        if (range.owner != owner || range.ino != ino || range.start >= end || start >= range.end)
             continue;
         ranges[i].owner = NULL;
         if (range.start < start)
-            st = add(file, range.start, start, range.type);
+            st = add(owner, ino, range.start, start, range.type);
         if (!st && range.end > end)
-            st = add(file, end, range.end, range.type);
+            st = add(owner, ino, end, range.end, range.type);
         if (st)
             return st;
     }
     return 0;
 }
 
-static long ofd_lock(struct file *file, int command, struct flock *lock)
+/* What stands in the way, as F_GETLK tells it. */
+static void tell(const struct range *conflict, struct flock *lock)
 {
-    const struct range *conflict;
-    uint64_t start, end;
-    int st = lock->l_pid ? -EINVAL : range_of(file, lock, &start, &end);
+    lock->l_type = conflict ? conflict->type : F_UNLCK;
+    if (!conflict)
+        return;
+    lock->l_whence = SEEK_SET;
+    lock->l_start = (off_t)conflict->start;
+    lock->l_len = conflict->end == UINT64_MAX ? 0 : (off_t)(conflict->end - conflict->start);
+    lock->l_pid = conflict->owner == &process ? layer.pid : -1;
+}
+
+/* The kernel's order: the arguments, then the descriptor. */
+static int check_lock(struct file *file, bool sets, bool ofd, const struct flock *lock,
+                      uint64_t *start, uint64_t *end)
+{
+    int st = range_of(file, lock, start, end);
 
     if (st)
         return st;
-    conflict = lock->l_type == F_UNLCK ? NULL : find_conflict(file, start, end, lock->l_type);
-    if (command == F_OFD_GETLK) {
-        lock->l_type = conflict ? conflict->type : F_UNLCK;
-        if (conflict) {
-            lock->l_whence = SEEK_SET;
-            lock->l_start = (off_t)conflict->start;
-            lock->l_len =
-                conflict->end == UINT64_MAX ? 0 : (off_t)(conflict->end - conflict->start);
-            lock->l_pid = -1;
-        }
+    if (lock->l_type != F_RDLCK && lock->l_type != F_WRLCK && (lock->l_type != F_UNLCK || !sets))
+        return -EINVAL;
+    if (sets && ((lock->l_type == F_RDLCK && !file_readable(file)) ||
+                 (lock->l_type == F_WRLCK && !file_writable(file))))
+        return -EBADF;
+    return ofd && lock->l_pid ? -EINVAL : 0;
+}
+
+static long range_lock(struct file *file, int command, struct flock *lock)
+{
+    bool sets = command != F_GETLK && command != F_OFD_GETLK;
+    bool ofd = command == F_OFD_GETLK || command == F_OFD_SETLK || command == F_OFD_SETLKW;
+    struct file *owner = ofd ? file : &process;
+    const struct range *conflict;
+    uint64_t start, end;
+    int st = check_lock(file, sets, ofd, lock, &start, &end);
+
+    if (st)
+        return st;
+    conflict =
+        lock->l_type == F_UNLCK ? NULL : find_conflict(owner, file->ino, start, end, lock->l_type);
+    if (!sets) {
+        tell(conflict, lock);
         return 0;
     }
     if (conflict)
-        return command == F_OFD_SETLK ? -EAGAIN
-                                      : layer_refuse("fcntl lock that waits", file->path, EDEADLK);
-    st = cut(file, start, end);
-    return st || lock->l_type == F_UNLCK ? st : add(file, start, end, lock->l_type);
+        return command == F_OFD_SETLK || command == F_SETLK
+                   ? -EAGAIN
+                   : layer_refuse("fcntl lock that waits", file->path, EDEADLK);
+    st = cut(owner, file->ino, start, end);
+    return st || lock->l_type == F_UNLCK ? st : add(owner, file->ino, start, end, lock->l_type);
 }
 
 long lock_fcntl(struct file *file, int command, void *arg)
 {
-    struct flock *lock = arg;
-
     disk_step(layer.disk);
-    if (!lock)
-        return -EFAULT;
-    if (lock->l_type != F_RDLCK && lock->l_type != F_WRLCK && lock->l_type != F_UNLCK)
+    return arg ? range_lock(file, command, arg) : -EFAULT;
+}
+
+/* ---- lockf: from the offset on, as libc makes it of fcntl ---- */
+
+long sim_lockf(int fd, int command, off_t len)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_CUR, .l_len = len};
+    struct file *file;
+    long st = fd_file(fd, &file);
+
+    if (st)
+        return st;
+    switch (command) {
+    case F_TEST:
+        lock.l_type = F_RDLCK;
+        st = lock_fcntl(file, F_GETLK, &lock);
+        return st || lock.l_type == F_UNLCK || lock.l_pid == layer.pid ? st : -EACCES;
+    case F_ULOCK:
+        lock.l_type = F_UNLCK;
+        return lock_fcntl(file, F_SETLK, &lock);
+    case F_LOCK:
+        return lock_fcntl(file, F_SETLKW, &lock);
+    case F_TLOCK:
+        return lock_fcntl(file, F_SETLK, &lock);
+    default:
         return -EINVAL;
-    if (command != F_GETLK && command != F_OFD_GETLK &&
-        ((lock->l_type == F_RDLCK && !file_readable(file)) ||
-         (lock->l_type == F_WRLCK && !file_writable(file))))
-        return -EBADF;
-    if (command == F_GETLK)
-        lock->l_type = F_UNLCK;
-    if (command == F_GETLK || command == F_SETLK || command == F_SETLKW)
-        return 0;
-    return ofd_lock(file, command, lock);
+    }
 }

@@ -50,11 +50,17 @@ static int check_rename(const struct place *from, const struct place *to, bool n
 /* Both exist; what is not a directory has no slash behind its name. */
 static int check_exchange(const struct place *from, const struct place *to)
 {
-    enum disk_kind kind;
-    uint32_t ino;
-    int st = place_inode(from, &ino, &kind);
+    uint32_t ino, to_ino;
+    int st = disk_lookup(layer.disk, from->dir, from->name, from->len, &ino);
 
-    return st ? st : place_inode(to, &ino, &kind);
+    if (!st)
+        st = disk_lookup(layer.disk, to->dir, to->name, to->len, &to_ino);
+    if (st)
+        return st;
+    return (to->slash && inode_kind(to_ino) != DISK_DIRECTORY) ||
+                   (from->slash && inode_kind(ino) != DISK_DIRECTORY)
+               ? -ENOTDIR
+               : 0;
 }
 
 long sim_renameat(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
@@ -117,10 +123,32 @@ static int find_new(int dirfd, const char *path, bool directory, struct place *o
     return st;
 }
 
+/* The descriptor that a path below /proc/self/fd names, or -1. */
+static int proc_fd(const char *path)
+{
+    static const char where[] = "/proc/self/fd/";
+    char *end;
+    long fd;
+
+    if (!path || strncmp(path, where, sizeof where - 1) != 0)
+        return -1;
+    path += sizeof where - 1;
+    fd = strtol(path, &end, 10);
+    return end != path && !*end && fd_is_ours((int)fd) ? (int)fd : -1;
+}
+
+/* What lost its last name does not get another; what never had one may get its first. */
+static bool may_be_linked(const struct file *file, uint32_t ino)
+{
+    struct disk_stat stat;
+
+    return (file && file->linkable) || (!disk_stat(layer.disk, ino, &stat) && stat.links > 0);
+}
+
 long sim_linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
 {
     struct place target;
-    struct disk_stat stat;
+    struct file *file;
     enum disk_kind kind;
     uint32_t ino;
     int st;
@@ -129,6 +157,11 @@ long sim_linkat(int from_dir, const char *from, int to_dir, const char *to, int 
         return -EINVAL;
     if (!from || !to)
         return -EFAULT;
+    if (flags & AT_SYMLINK_FOLLOW && proc_fd(from) >= 0) {
+        from_dir = proc_fd(from);
+        from = "";
+        flags |= AT_EMPTY_PATH;
+    }
     if (!at_is_ours(from_dir, from) || !at_is_ours(to_dir, to))
         return -EXDEV;
     st = path_inode(from_dir, from, flags, &ino, &kind);
@@ -138,9 +171,13 @@ long sim_linkat(int from_dir, const char *from, int to_dir, const char *to, int 
         return st;
     if (kind == DISK_DIRECTORY)
         return -EPERM;
-    if (!*from && (disk_stat(layer.disk, ino, &stat) || stat.links == 0))
+    file = *from ? NULL : fd_peek(from_dir);
+    if (!*from && !may_be_linked(file, ino))
         return -ENOENT;
-    return disk_link(layer.disk, ino, target.dir, target.name, target.len);
+    st = disk_link(layer.disk, ino, target.dir, target.name, target.len);
+    if (!st && file)
+        file->linkable = false;
+    return st;
 }
 
 static int remove_directory(const struct place *place)
@@ -224,12 +261,10 @@ static size_t drop_component(const char *text, size_t len)
     return len > layer.prefix_len ? len - 1 : layer.prefix_len;
 }
 
-/* The path without ".", ".." and doubled slashes. It exists, and there are no symbolic links. */
-static size_t normalise(const char *path, char *out)
+/* The path, from `out` of this length on, without ".", ".." and doubled slashes. It exists, and
+ * there are no symbolic links. */
+static size_t normalise(const char *path, char *out, size_t len)
 {
-    size_t len = layer.prefix_len;
-
-    memcpy(out, layer.prefix, len);
     for (;;) {
         size_t part;
 
@@ -259,11 +294,13 @@ long sim_realpath(const char *path, char *resolved)
     enum disk_kind kind;
     uint32_t ino;
     size_t len;
-    int st = path_inode(AT_FDCWD, path, 0, &ino, &kind);
+    long st = path_inode(AT_FDCWD, path, 0, &ino, &kind);
 
-    if (st)
+    if (!st)
+        st = cwd_text(*path == '/' ? DISK_ROOT : layer.cwd, out);
+    if (st < 0)
         return st;
-    len = normalise(path_rest(path), out);
+    len = normalise(*path == '/' ? path_rest(path) : path, out, (size_t)st);
     if (!len)
         return -ENAMETOOLONG;
     if (!resolved)

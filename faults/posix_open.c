@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "posix_layer.h"
 
+#include "unnamed.h"
+
 #include <unistd.h>
 
 static uint32_t temporary_number;
@@ -14,8 +16,10 @@ static int may_open(int flags, enum disk_kind kind)
 
     if ((flags & O_CREAT) && (flags & O_EXCL))
         return -EEXIST;
+    if (kind == DISK_DIRECTORY && ((flags & O_CREAT) || changes))
+        return -EISDIR;
     if (kind == DISK_DIRECTORY)
-        return (flags & O_CREAT) || changes ? -EISDIR : 0;
+        return flags & O_DIRECT ? -EINVAL : 0;
     return flags & O_DIRECTORY ? -ENOTDIR : 0;
 }
 
@@ -72,21 +76,49 @@ static long open_inode(int fd, int dirfd, const char *path, int flags)
     return fd;
 }
 
+static bool is_tmpfile(int flags)
+{
+    return (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+/* A file without a name, which linkat may give it later. */
+static long open_tmpfile(int fd, int dirfd, const char *path, int flags)
+{
+    struct file *file;
+    enum disk_kind kind;
+    uint32_t dir;
+    int st = path_inode(dirfd, path, 0, &dir, &kind);
+
+    if (!st && kind != DISK_DIRECTORY)
+        st = -ENOTDIR;
+    if (!st)
+        st = disk_ask(layer.disk, PC_CALL_CREATE, dir);
+    if (st)
+        return st;
+    file = file_new(disk_create_unnamed(layer.disk), DISK_FILE, flags, path);
+    if (!file)
+        return -ENFILE;
+    file->linkable = !(flags & O_EXCL);
+    fd_install(fd, file, flags & O_CLOEXEC);
+    return fd;
+}
+
 long sim_openat(int dirfd, const char *path, int flags)
 {
     long st;
     int fd;
 
-    if ((flags & O_TMPFILE) == O_TMPFILE)
-        return layer_refuse("open with O_TMPFILE", path, EOPNOTSUPP);
     if (flags & O_PATH)
         flags &= O_PATH | O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW;
     if ((flags & O_CREAT) && (flags & O_DIRECTORY))
         return -EINVAL;
+    if (is_tmpfile(flags) && (flags & O_ACCMODE) == O_RDONLY)
+        return -EINVAL;
     fd = fd_reserve();
     if (fd < 0)
         return fd;
-    st = open_inode(fd, dirfd, path, flags);
+    st = is_tmpfile(flags) ? open_tmpfile(fd, dirfd, path, flags)
+                           : open_inode(fd, dirfd, path, flags);
     if (st < 0)
         fd_unreserve(fd);
     return st;

@@ -89,18 +89,33 @@ static int walk(uint32_t dir, const char *path, struct place *out)
     }
 }
 
+int inode_of_fd(int fd, uint32_t *ino, enum disk_kind *kind)
+{
+    struct file *file;
+    int st;
+
+    if (fd == AT_FDCWD && layer.inside) {
+        *ino = layer.cwd;
+        *kind = DISK_DIRECTORY;
+        return 0;
+    }
+    st = fd_file_or_path(fd, &file);
+    if (st)
+        return st;
+    *ino = file->ino;
+    *kind = file->kind;
+    return 0;
+}
+
 /* Where a relative path starts. */
 static int start_at(int dirfd, uint32_t *dir)
 {
-    struct file *file;
-    int st = fd_file_or_path(dirfd, &file);
+    enum disk_kind kind;
+    int st = inode_of_fd(dirfd, dir, &kind);
 
     if (st)
         return st;
-    if (file->kind != DISK_DIRECTORY)
-        return -ENOTDIR;
-    *dir = file->ino;
-    return 0;
+    return kind == DISK_DIRECTORY ? 0 : -ENOTDIR;
 }
 
 int place_find(int dirfd, const char *path, struct place *out)
@@ -153,17 +168,10 @@ int place_inode(const struct place *place, uint32_t *ino, enum disk_kind *kind)
 int path_inode(int dirfd, const char *path, int flags, uint32_t *ino, enum disk_kind *kind)
 {
     struct place place;
-    struct file *file;
     int st;
 
-    if (path && !*path && (flags & AT_EMPTY_PATH)) {
-        st = fd_file_or_path(dirfd, &file);
-        if (st)
-            return st;
-        *ino = file->ino;
-        *kind = file->kind;
-        return 0;
-    }
+    if (path && !*path && (flags & AT_EMPTY_PATH))
+        return inode_of_fd(dirfd, ino, kind);
     st = place_find(dirfd, path, &place);
     return st ? st : place_inode(&place, ino, kind);
 }

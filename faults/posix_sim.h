@@ -31,7 +31,12 @@ int whole_close_range(unsigned first, unsigned last, int flags);
 
 /* posix_lock.c */
 long sim_flock(int fd, int operation);
-long sim_lockf(int fd, int command);
+long sim_lockf(int fd, int command, off_t len);
+
+/* posix_cwd.c */
+long sim_chdir(const char *path);
+long sim_fchdir(int fd);
+long sim_getcwd(char *buf, size_t size);
 
 /* posix_io.c */
 long sim_read(int fd, void *buf, size_t size);

@@ -148,6 +148,8 @@ static long new_stream(int fd, int flags)
     }
     if (!stream)
         return -EMFILE;
+    if ((flags & O_APPEND) && (flags & O_ACCMODE) == O_WRONLY)
+        (void)sim_lseek(fd, 0, SEEK_END); /* as libc does */
     stream->fd = fd;
     stream->file = fopencookie(stream, plain_mode(flags), functions);
     if (!stream->file)

@@ -48,6 +48,16 @@ static long open_how(const long *a)
     return openat(FD(a[0]), TEXT(a[1]), (int)how->flags, (mode_t)how->mode);
 }
 
+/* The system call answers the length, with the zero at the end. */
+static long current_directory(char *buf, size_t size)
+{
+    if (!buf || !size) {
+        errno = buf ? ERANGE : EFAULT;
+        return -1;
+    }
+    return getcwd(buf, size) ? (long)strlen(buf) + 1 : -1;
+}
+
 static bool content_call(long number, const long *a, long *result)
 {
     switch (number) {
@@ -115,8 +125,9 @@ static bool descriptor_call(long number, const long *a, long *result)
              msync(AT(a[0]), (size_t)a[1], (int)a[2]))
         SEND(SYS_mremap, map_touches(AT(a[0]), a[1] ? (size_t)a[1] : 1),
              mremap(AT(a[0]), (size_t)a[1], (size_t)a[2], (int)a[3], AT(a[4])))
-        SEND(SYS_chdir, path_is_ours(TEXT(a[0])), chdir(TEXT(a[0])))
-        SEND(SYS_fchdir, fd_is_ours(FD(a[0])), fchdir(FD(a[0])))
+        SEND(SYS_chdir, path_is_ours(TEXT(a[0])) || layer.inside, chdir(TEXT(a[0])))
+        SEND(SYS_fchdir, fd_is_ours(FD(a[0])) || layer.inside, fchdir(FD(a[0])))
+        SEND(SYS_getcwd, layer.inside, current_directory(AT(a[0]), (size_t)a[1]))
         SEND(SYS_chroot, path_is_ours(TEXT(a[0])), chroot(TEXT(a[0])))
     default:
         return false;
