@@ -782,6 +782,7 @@ int campaign_run(struct campaign *campaign)
     struct running running = {.campaign = campaign, .next_line = 1};
     struct jobs_config config = {
         .jobs = campaign->jobs,
+        .first = campaign->first * campaign->model_count,
         .count = campaign->forever ? UINT64_MAX : campaign->seeds * campaign->model_count,
         .stall_seconds = STALL_SECONDS,
         .time_seconds = campaign->time_seconds,
@@ -798,12 +799,14 @@ int campaign_run(struct campaign *campaign)
     running.terminal = isatty(STDERR_FILENO) && !campaign->quiet;
     running.began = now();
     end = jobs_run(&config);
+    campaign->interrupted = end == JOBS_INTERRUPTED;
+    campaign->out_of_time = end == JOBS_TIME;
     progress(&running, true);
     if (campaign->canary && running.findings == 0 && end != JOBS_INTERRUPTED)
         run_canary(&running, &canary);
     code = exit_code(&running, end, &canary);
     summary_json(&running, &canary, code);
-    if (!campaign->json)
+    if (!campaign->json && !campaign->brief)
         summary_text(&running, &canary, code);
     json_release(&running.json);
     tally_release(&running.tally);

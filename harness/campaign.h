@@ -8,7 +8,8 @@ struct campaign {
     const struct pc_store *store;
     const char *store_name; /* as it was asked for */
     uint64_t seed;
-    uint64_t seeds; /* how many traces are drawn; each runs under every model */
+    uint64_t first; /* the number of the first trace that is drawn */
+    uint64_t seeds; /* how many are drawn; each runs under every model */
     enum pc_model models[PC_MODELS];
     uint32_t model_count;
     uint32_t ops;
@@ -21,13 +22,15 @@ struct campaign {
     uint64_t time_seconds;
     uint64_t max_findings; /* 0: all */
     bool no_shrink, json, quiet, verbose;
-    bool forever;              /* until the time is over */
-    uint64_t least_recoveries; /* fewer: inconclusive */
-    const char *out;           /* directory of findings */
-    FILE *results;             /* gets every line of --json; NULL: nothing */
-    const char *canary;        /* a program with a planted mistake, or NULL */
-    const char *program;       /* argv[0] */
-    const char *command;       /* what repeats the run */
+    bool brief;                    /* no summary as text */
+    bool forever;                  /* until the time is over */
+    uint64_t least_recoveries;     /* fewer: inconclusive */
+    const char *out;               /* directory of findings */
+    FILE *results;                 /* gets every line of --json; NULL: nothing */
+    const char *canary;            /* a program with a planted mistake, or NULL */
+    const char *program;           /* argv[0] */
+    const char *command;           /* what repeats the run */
+    bool interrupted, out_of_time; /* set by campaign_run: not all traces were run */
 };
 
 /* Operations that exhaustive sequences are made of. */

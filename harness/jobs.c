@@ -421,7 +421,7 @@ static bool wait_for_news(struct pool *pool)
     struct timespec tick = {0, TICK_NS};
     int signal_number = sigtimedwait(&pool->waited, NULL, &tick);
 
-    if (signal_number == SIGINT || signal_number == SIGTERM) {
+    if (signal_number == SIGINT || signal_number == SIGTERM || signal_number == SIGUSR1) {
         last_signal = signal_number;
         pool->closed = true;
         pool->end = JOBS_INTERRUPTED;
@@ -455,7 +455,7 @@ static void run_pool(struct pool *pool, const sigset_t *old_mask)
 /* The signals to fetch: those that whoever started us has not chosen to ignore. */
 static void choose_signals(struct pool *pool)
 {
-    static const int stops[] = {SIGINT, SIGTERM};
+    static const int stops[] = {SIGINT, SIGTERM, SIGUSR1};
     struct sigaction action;
 
     sigemptyset(&pool->waited);

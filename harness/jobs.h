@@ -6,8 +6,8 @@
  * its position in a scratch area that the parent can read however the child ended. What it writes
  * to stdout or stderr is captured; the parent sees the last JOBS_STDERR_MAX bytes.
  *
- * The first SIGINT or SIGTERM begins no further task and lets the running ones finish; the second
- * kills them. Tasks that were killed that way are not reported, nor is any task after them.
+ * The first SIGINT, SIGTERM or SIGUSR1 begins no further task and lets the running ones finish; the
+ * second kills them. Tasks that were killed that way are not reported, nor is any task after them.
  *
  * Thread safety: none; call it from a process with one thread. Signals are blocked while it runs
  * and restored at the end. Ownership: a result is a view, good during the call of `done`. */

@@ -25,6 +25,12 @@ void marks_add(uint32_t index, uint64_t hits)
     __start_powercut_marks[index].hits += hits;
 }
 
+void marks_clear(void)
+{
+    for (uint32_t i = 0; i < marks_count(); i++)
+        __start_powercut_marks[i].hits = 0;
+}
+
 uint64_t marks_hits(const char *name)
 {
     uint64_t hits = 0;

@@ -13,5 +13,6 @@ void marks_each(void (*visit)(void *ctx, const char *name, uint64_t hits), void 
 uint32_t marks_count(void);
 uint64_t marks_get(uint32_t index);
 void marks_add(uint32_t index, uint64_t hits);
+void marks_clear(void);
 
 #endif

@@ -11,6 +11,7 @@
 #include "campaign.h"
 #include "conformance.h"
 #include "doctor.h"
+#include "door.h"
 #include "exec.h"
 #include "jobs.h"
 #include "marks.h"
@@ -19,6 +20,7 @@
 #include "reference.h"
 #include "results.h"
 #include "script.h"
+#include "shard.h"
 #include "shrink.h"
 #include "stores.h"
 #include "story.h"
@@ -158,6 +160,28 @@ static struct budget budget_of(const struct options *opts, bool matrix)
                            .recoveries = 6000};
 }
 
+static int shard_command(const struct options *opts, struct campaign *campaign)
+{
+    const char *text = options_text(opts, "shard"), *where = "--shard";
+    uint64_t size = options_u64(opts, "unit");
+    struct shard shard;
+
+    if (strcmp(text, "auto") == 0 && !shard_from_environment(&shard, &where))
+        return usage_error("no variable of a test runner says which shard this is", where);
+    if (strcmp(text, "auto") != 0 && !shard_parse(text, &shard))
+        return usage_error("a shard is I/N with I from 0 to N-1, or auto", text);
+    if (!options_given(opts, "seed") && !options_given(opts, "profile"))
+        return usage_error("the shards of a run need the same --seed", NULL);
+    if (size == 0)
+        return usage_error("a unit has at least one trace", NULL);
+    if (!options_given(opts, "max-findings"))
+        campaign->max_findings = 0;
+    if (!campaign->quiet)
+        fprintf(stderr, "shard %llu of %llu (%s)\n", (unsigned long long)shard.index,
+                (unsigned long long)shard.count, where);
+    return shard_run(campaign, opts, &shard, size, POWERCUT_VERSION);
+}
+
 static int run_command(const struct options *opts)
 {
     const char *profile = options_text(opts, "profile"), *bad = NULL;
@@ -210,6 +234,11 @@ static int run_command(const struct options *opts)
         fprintf(stderr, "seed=%llu version=%s store=%s traces=%llu models=%u\n",
                 (unsigned long long)campaign.seed, POWERCUT_VERSION, campaign.store->name,
                 (unsigned long long)campaign.seeds, (unsigned)campaign.model_count);
+    if (!audit && !matrix && options_given(opts, "shard")) {
+        code = shard_command(opts, &campaign);
+        free(command);
+        return code;
+    }
     campaign.results =
         audit ? NULL : results_open(&campaign, matrix ? "results-matrix.jsonl" : "results.jsonl");
     results_header(&campaign, opts, POWERCUT_VERSION);
@@ -628,6 +657,8 @@ static int dispatch(const char *name, int argc, char **argv)
     code = EXIT_USAGE;
     if (strcmp(name, "doctor") == 0)
         code = doctor_run(stdout);
+    if (door_leads(name))
+        code = door_run(&opts);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(commands[i].name, name) == 0)
             code = commands[i].run(&opts);

@@ -48,6 +48,7 @@ uint64_t results_config_hash(const struct campaign *campaign)
                         campaign->faults,    campaign->unit,       campaign->systematic,
                         budget->leaves,      budget->samples,      budget->nested,
                         budget->trouble,     budget->life,         budget->recoveries,
+                        budget->witness,     budget->by_reads,     budget->order,
                         campaign->no_shrink, campaign->model_count};
     uint64_t hash = XXH3_64bits(campaign->store_name, strlen(campaign->store_name));
 

@@ -73,6 +73,9 @@ def _facts(run):
         ("traces explored twice and compared", str(s.get("traces_rechecked", "–"))),
         ("marks never reached", escape(", ".join(never)) if never else ("none" if never == []
             else "–")),
+        ("shared among machines", "no" if "units" not in s else f"{s['units']} units, "
+         + (f"missing: {', '.join(map(str, s['units_missing'][:10]))}" if s["units_missing"]
+            else "none missing")),
         ("wall time of the test", f"{s['wall_seconds']:.1f} s" if "wall_seconds" in s else "–"),
         ("repeat", f"<code>{escape(s.get('repeat', h.get('repeat', '–')))}</code>"),
     ]

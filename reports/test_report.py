@@ -8,13 +8,18 @@ import io
 import json
 import os
 import re
+import shutil
+import subprocess
 import tempfile
 import unittest
+import zlib
 import xml.etree.ElementTree as xml
 
 import formats
+import merge
 import page
 import report
+import submit
 import trace
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -278,6 +283,108 @@ class Formats(unittest.TestCase):
     def test_markdown(self):
         self.assertIn("FAILED", formats.markdown(sample()))
         self.assertIn("≠ 100", formats.markdown(self.matrix()))
+
+
+def unit_file(folder, number, found=(), units=3, build="b1", **more):
+    """A finished unit as the program writes it."""
+    summary = {"type": "summary", "store": "s", "seed": 1, "models": ["posix"], "schema":
+               trace.SCHEMA, "traces": 4, "crash_points": 10 + number, "recoveries": 100,
+               "recovered_states": 5, "legal_images_accounted": "9" * 30,
+               "legal_images_exhaustive": "1", "marks": {"m": number, "n": 0}, "hooks": "h",
+               "faults": {"eio": {"fired": 1, "mattered": 1}}, "findings": len(found),
+               "violations": len(found), "canary": "found" if number == 0 else "not run",
+               "canary_rule": "", "exit": 1 if found else 0, "repeat": "powercut run",
+               "marks_not_reached": [], "wall_seconds": 1.5, **more}
+    lines = [{**HEADER, "build": build, "config_hash": "c", "repeat": "powercut run"},
+             {"type": "unit", "id": f"{number:016x}", "number": number, "units": units,
+              "first": 4 * number, "traces": 4}, *found, summary]
+    body = "".join(json.dumps(line) + "\n" for line in lines)
+    path = os.path.join(folder, f"unit-{number:016x}-{build}{len(os.listdir(folder))}.jsonl")
+    with open(path, "w", encoding="utf-8") as out:
+        out.write(body + json.dumps({"type": "trailer", "records": len(lines), "crc32":
+                                     f"{zlib.crc32(body.encode()):08x}"}) + "\n")
+    return path
+
+
+class Merging(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def merged(self, *paths):
+        groups = merge.group(merge.collect(paths))
+        return "".join(merge.text_of(merge.records(units)) for units in groups)
+
+    def kept(self, text):
+        path = os.path.join(self.folder, f"m{len(os.listdir(self.folder))}")
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text)
+        return path
+
+    def test_order_and_repetition_change_nothing(self):
+        a, b, c = (unit_file(self.folder, n, [finding(signature="x", task=n)] if n else [])
+                   for n in range(3))
+        whole = self.merged(a, b, c)
+        self.assertEqual(whole, self.merged(c, a, b, a))
+        left = self.merged(self.kept(self.merged(a, b)), c)
+        right = self.merged(a, self.kept(self.merged(c, b)))
+        self.assertEqual(whole, left)
+        self.assertEqual(whole, right)
+        self.assertEqual(whole, self.merged(self.kept(whole), self.kept(whole), b))
+        run = trace.load([self.kept(whole)]).runs
+        self.assertEqual(len(run), 1)
+        self.assertEqual(run[0].summary["crash_points"], 33)
+        self.assertEqual(run[0].summary["legal_images_accounted"], str(3 * int("9" * 30)))
+        self.assertEqual(run[0].summary["marks_not_reached"], ["n"])
+        self.assertEqual([f["in_units"] for f in run[0].findings], [2])
+        self.assertEqual(run[0].exit, 1)
+        self.assertEqual(len(trace.load([self.folder]).runs), 1)
+
+    def test_missing_units_are_inconclusive(self):
+        run = trace.load([unit_file(self.folder, 0), unit_file(self.folder, 2)]).runs[0]
+        self.assertEqual(run.summary["units_missing"], [1])
+        self.assertEqual(run.exit, 3)
+
+    def test_two_answers_of_one_unit_are_a_finding(self):
+        paths = [unit_file(self.folder, n) for n in range(3)] + [
+            unit_file(self.folder, 1, recoveries=101)]
+        for given in (paths, paths[::-1]):
+            run = trace.load(given).runs[0]
+            self.assertEqual([f["rule"] for f in run.findings], ["nondeterminism"])
+            self.assertEqual(run.exit, 1)
+        self.assertEqual(self.merged(*paths), self.merged(*paths[::-1]))
+        slower = unit_file(self.folder, 1, wall_seconds=99.0)
+        self.assertEqual(trace.load(paths[:3] + [slower]).runs[0].exit, 0)
+
+    def test_builds_are_not_added_up(self):
+        one = [unit_file(self.folder, n) for n in range(3)]
+        two = [unit_file(self.folder, n, build="b2") for n in range(3)]
+        self.assertEqual([r.exit for r in trace.load(one + two).runs], [0, 0])
+
+    def test_a_damaged_unit_is_no_unit(self):
+        path = unit_file(self.folder, 0)
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text.replace('"recoveries": 100', '"recoveries": 999'))
+        with self.assertRaisesRegex(trace.Unreadable, "checksum"):
+            merge.collect([path])
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text[:len(text) // 2])
+        self.assertEqual(merge.collect([path]), [])
+
+    def test_scripts_name_every_shard_and_the_merge(self):
+        for kind in submit.KINDS:
+            text = submit.script(kind, 7, "all.jsonl", "powercut",
+                                 ["--seed", "1", "--store", "it's.so"])
+            self.assertIn("merge --into all.jsonl powercut-out", text)
+            self.assertIn("6" if kind != "k8s" else "completions: 7", text)
+            if kind != "k8s":
+                done = subprocess.run(["sh", "-n"], input=text, text=True, check=False)
+                self.assertEqual(done.returncode, 0, kind)
+        with contextlib.redirect_stderr(io.StringIO()):
+            self.assertEqual(submit.main(["local", "--", "--traces", "3"]), 2)
+            self.assertEqual(submit.main(["moon", "--", "--seed", "3"]), 2)
 
 
 class Command(unittest.TestCase):

@@ -176,9 +176,23 @@ def find(paths):
 
 
 def load(paths):
-    results = Results()
+    """Units of a run that was shared among machines are added up first: they are one run."""
+    import merge  # it reads with this module
+    results, shared = Results(), []
     for path in find(paths):
-        read(results, path)
+        if merge.holds_units(path):
+            shared.append(path)
+        else:
+            read(results, path)
+    try:
+        for units in merge.group(merge.collect(shared)):
+            run = Run(shared[0])
+            for record in merge.records(units):
+                _add(record, run)
+            results.runs.append(run)
+    except (KeyError, ValueError) as error:
+        raise Unreadable(f"{shared[0]}: no result of powercut merge: {error}") from None
+    results.files += shared
     return results
 
 
