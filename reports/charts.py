@@ -15,6 +15,20 @@ def _bound(cell):
 
 # ---- durability matrix ----
 
+# What goes wrong besides the power cut, in the words of crashtests/README.md.
+FAULTS = {
+    "none": "the power cut alone", "eio": "a call fails, dirty pages are dropped",
+    "sticky": "a sync fails, and the next ones, too", "silent": "pages are lost behind a good write",
+    "error": "a call fails with another error", "latent": "a sector cannot be read",
+    "bitrot": "a bit reads wrong from then on", "zeroed": "a sector reads as zeros",
+    "stale": "a sector reads as it was before", "flip": "a bit reads wrong once",
+    "misread": "a read gets the sector beside", "miswrite": "a write hits the sector beside",
+    "shorn": "half of a sector is written", "metadata": "read-only from then on",
+    "enospc": "the disk is full", "eintr": "a call is interrupted", "short": "half is written",
+    "lostsync": "a sync lies", "open-rot": "recovery reads a wrong bit",
+    "open-read": "a read of recovery fails", "open-memory": "recovery gets no memory",
+}
+
 def _cell(cell):
     verdict = cell["verdict"] if cell else "untested"
     glyph, words = trace.GLYPHS[verdict]
@@ -24,14 +38,12 @@ def _cell(cell):
     n = cell["states"]
     count = cell["outcomes"].get(verdict, 0)
     if verdict in trace.BAD:
-        numbers = f"{count} of {n}"
+        numbers = f"<b>{count}</b> of {n}"
     else:
-        numbers = f"0 bad of {n}; {_bound(cell)}"
+        numbers = f"0 of {n}<small>{_bound(cell)}</small>"
     more = ""
     if verdict == "window" or cell.get("lost_most"):
-        more = f"<small>lost ≤ {cell['lost_most']} writes</small>"
-    if cell.get("file"):
-        more += f"<small><code>{escape(cell['file'].rsplit('/', 1)[-1])}</code></small>"
+        more = f"<small>lost: {cell['lost_most']}</small>"
     title = "; ".join(f"{trace.GLYPHS[o][1]}: {c}" for o, c in cell["outcomes"].items() if c)
     return (f'<td class="v-{verdict}" title="{escape(title, quote=True)}"><span '
             f'class="g">{glyph}</span>'
@@ -44,10 +56,10 @@ def _grid(run, level):
     faults = list(dict.fromkeys(c["fault"] for c in cells))
     by_place = {(c["model"], c["fault"]): c for c in cells}
     first = cells[0]
-    head = "".join(f'<th scope="col">{escape(f)}</th>' for f in faults)
+    head = "".join(f'<th scope="col">{escape(m)}</th>' for m in models)
     rows = "".join(
-        f'<tr><th scope="row">{escape(m)}</th>' +
-        "".join(_cell(by_place.get((m, f))) for f in faults) + "</tr>" for m in models)
+        f'<tr><th scope="row">{escape(f)}<small>{escape(FAULTS.get(f, ""))}</small></th>' +
+        "".join(_cell(by_place.get((m, f))) for m in models) + "</tr>" for f in faults)
     worst = max((c.get("lost_most", 0) for c in cells if c["fault"] == "none"
                  and c["model"] != "process-kill"), default=0)
     window = first.get("window")
@@ -59,11 +71,24 @@ def _grid(run, level):
                 f"fails:</b> "
             f"{promised}. <b>Observed without faults:</b> at most {worst}.</p>"
             f'<div class="scroll" tabindex="0" role="region" aria-label="matrix {escape(level)}">'
-            f'<table class="matrix"><caption>rows: what the file system promises; columns: what '
-                f'else '
-            f"goes wrong. Build {escape(run.header.get('build', '?'))}, unit "
+            f'<table class="matrix"><caption>Columns: what the file system promises. '
+            f"Rows: what goes wrong besides the power cut. A cell: bad of recovered states; how "
+            f"many acknowledged writes were lost at most. Build {escape(run.header.get('build', '?'))}, unit "
             f"{escape(str(first.get('unit', '?')))} bytes.</caption><thead><tr><th></th>{head}</tr>"
-            f"</thead><tbody>{rows}</tbody></table></div>")
+            f"</thead><tbody>{rows}</tbody></table></div>" + _replays(run, cells))
+
+
+def _replays(run, cells):
+    """Where to look at what is not as promised: a file per cell."""
+    bad = [c for c in cells if c["states"] and c["verdict"] in trace.BAD and c.get("file")]
+    if not bad:
+        return ""
+    program = run.header.get("repeat", "powercut").split(" ")[0]
+    rows = [[escape(c["model"]), escape(c["fault"]),
+             escape(f"{trace.GLYPHS[c['verdict']][0]} {trace.GLYPHS[c['verdict']][1]}"),
+             f"<code>{escape(program)} replay {escape(c['file'])}</code>"] for c in bad]
+    return (f"<details><summary>{len(bad)} cells are not as promised: how to replay them</summary>"
+            f"{page.table(['model', 'besides', 'what', 'replay'], rows)}</details>")
 
 
 def matrix(results):

@@ -64,6 +64,8 @@ def _disk(call, items, crash):
     if call["call"] in SYNCS:
         if "lied" in call["flags"]:
             return '<b class="bad">answered OK, forced nothing</b>'
+        if "failed" in call["flags"]:
+            return '<b class="bad">failed: promises nothing</b>'
         return '<span class="dim">made durable what came before</span>'
     mine = items.get(number, [])
     if not mine:

@@ -37,6 +37,10 @@ def heading_of(caption, head):
     return re.sub("<[^>]*>", "", caption) or ", ".join(head)
 
 
+def plural(count, what):
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def number(value):
     return f'<span title="{escape(str(value))}">{trace.short_number(value)}</span>'
 
@@ -152,9 +156,8 @@ def card(kind, run, finding, times, drawn):
            f'<h3><span class="kind">{kind}</span> {escape(finding["rule"])}: '
                f'{escape(finding.get("meaning", ""))}</h3>'
            f"<p>{escape(finding.get('text', ''))}</p>"
-           f'<p class="dim">{escape(run.title())}; {finding["operations"]} operations, '
-               f'{finding["items"]} lost or kept '
-           f'changes after shrinking; unit {finding.get("unit", "?")} bytes'
+           f'<p class="dim">{escape(run.title())}; {plural(finding["operations"], "operation")} '
+               f'and {plural(finding["items"], "lost or kept change")} after shrinking; unit {finding.get("unit", "?")} bytes'
            f'{f"; in {times} of these results" if times > 1 else ""}. Shows under: {tags}</p>']
     if drawn and data.get("operations") is not None:
         out.append(lanes.swim(data, finding.get("text", "")))

@@ -95,7 +95,10 @@ background:var(--purple)}
 .o-untested{fill:var(--soft);background:var(--soft);border:1px dashed var(--grey)}
 span.key[class*=o-]{color:var(--on)}span.key.o-untested{color:var(--dim)}
 span.key.o-refused,span.key.o-window{color:#1c2128}span.key.o-no-open{color:#fff}
-.matrix td{min-width:5.2rem;text-align:left}.matrix td .g{font-size:1.15rem;font-weight:700;
+.matrix td{min-width:5.2rem;text-align:left;white-space:nowrap}
+.matrix th small{font-weight:400;display:block;max-width:11rem}
+.matrix td,.matrix th{padding:.2rem .4rem}
+.matrix td .g{font-size:1.15rem;font-weight:700;
 margin-right:.25rem}.matrix small{display:block;color:var(--dim)}
 .matrix .v-kept,.matrix .v-false-failure{background:var(--bluesoft)}
 .matrix .v-window{

@@ -5,6 +5,7 @@ import math
 from html import escape
 
 WIDTH, HEIGHT = 640, 240
+GLYPHS = {"lost": "✗", "wrong": "≠", "no-open": "☠", "stuck": "∞"}  # as in trace.py
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 12, 40
 
 
@@ -185,9 +186,9 @@ def shares(rows, label):
             y -= tall
             out.append(f'<rect x="{x + .5:.1f}" y="{y:.1f}" width="{max(step - 1, 3):.1f}" '
                        f'height="{tall:.1f}" class="o-{kind}"/>')
-            if kind in ("lost", "wrong", "no-open", "stuck") and count and step >= 9:
+            if kind in GLYPHS and count and step >= 9:
                 out.append(f'<text x="{x + step / 2:.1f}" y="{y + min(tall - 1, 11):.1f}" '
-                           f'class="on" text-anchor="middle">✗</text>')
+                           f'class="on" text-anchor="middle">{GLYPHS[kind]}</text>')
         if step >= 7:
             out.append(text(x + step / 2, 105, mark, "middle", "tick"))
         out.append("</g>")

@@ -215,8 +215,8 @@ class Page(unittest.TestCase):
         untested = cell(model="btrfs", states=0, outcomes={}, lost=[], verdict="untested")
         text = self.check(from_lines([{**HEADER, "command": "matrix"}, cell(), broken, untested,
                                       {**PASSED, "exit": 1}]))
-        self.assertIn("0 bad of 100; ≤ 3 %", text)
-        self.assertIn("2 of 50", text)
+        self.assertIn("0 of 100<small>≤ 3 %", text)
+        self.assertIn("<b>2</b> of 50", text)
         self.assertIn("b.crash", text)
         self.assertIn("not tested", text)
 
