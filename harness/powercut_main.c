@@ -160,7 +160,7 @@ static struct budget budget_of(const struct options *opts, bool matrix)
                            .recoveries = 6000};
 }
 
-static int shard_command(const struct options *opts, struct campaign *campaign)
+static int run_shard(const struct options *opts, struct campaign *campaign)
 {
     const char *text = options_text(opts, "shard"), *where = "--shard";
     uint64_t size = options_u64(opts, "unit");
@@ -180,6 +180,15 @@ static int shard_command(const struct options *opts, struct campaign *campaign)
         fprintf(stderr, "shard %llu of %llu (%s)\n", (unsigned long long)shard.index,
                 (unsigned long long)shard.count, where);
     return shard_run(campaign, opts, &shard, size, POWERCUT_VERSION);
+}
+
+/* `command` is freed. */
+static int shard_command(const struct options *opts, struct campaign *campaign, char *command)
+{
+    int code = run_shard(opts, campaign);
+
+    free(command);
+    return code;
 }
 
 static int run_command(const struct options *opts)
@@ -234,11 +243,8 @@ static int run_command(const struct options *opts)
         fprintf(stderr, "seed=%llu version=%s store=%s traces=%llu models=%u\n",
                 (unsigned long long)campaign.seed, POWERCUT_VERSION, campaign.store->name,
                 (unsigned long long)campaign.seeds, (unsigned)campaign.model_count);
-    if (!audit && !matrix && options_given(opts, "shard")) {
-        code = shard_command(opts, &campaign);
-        free(command);
-        return code;
-    }
+    if (!audit && !matrix && options_given(opts, "shard"))
+        return shard_command(opts, &campaign, command);
     campaign.results =
         audit ? NULL : results_open(&campaign, matrix ? "results-matrix.jsonl" : "results.jsonl");
     results_header(&campaign, opts, POWERCUT_VERSION);

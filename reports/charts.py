@@ -18,7 +18,8 @@ def _bound(cell):
 # What goes wrong besides the power cut, in the words of crashtests/README.md.
 FAULTS = {
     "none": "the power cut alone", "eio": "a call fails, dirty pages are dropped",
-    "sticky": "a sync fails, and the next ones, too", "silent": "pages are lost behind a good write",
+    "sticky": "a sync fails, and the next ones, too",
+    "silent": "pages are lost behind a good write",
     "error": "a call fails with another error", "latent": "a sector cannot be read",
     "bitrot": "a bit reads wrong from then on", "zeroed": "a sector reads as zeros",
     "stale": "a sector reads as it was before", "flip": "a bit reads wrong once",
@@ -73,8 +74,9 @@ def _grid(run, level):
             f'<div class="scroll" tabindex="0" role="region" aria-label="matrix {escape(level)}">'
             f'<table class="matrix"><caption>Columns: what the file system promises. '
             f"Rows: what goes wrong besides the power cut. A cell: bad of recovered states; how "
-            f"many acknowledged writes were lost at most. Build {escape(run.header.get('build', '?'))}, unit "
-            f"{escape(str(first.get('unit', '?')))} bytes.</caption><thead><tr><th></th>{head}</tr>"
+            f"many acknowledged writes were lost at most. Build "
+            f"{escape(run.header.get('build', '?'))}, unit {escape(str(first.get('unit', '?')))} "
+            f"bytes.</caption><thead><tr><th></th>{head}</tr>"
             f"</thead><tbody>{rows}</tbody></table></div>" + _replays(run, cells))
 
 

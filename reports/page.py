@@ -157,7 +157,8 @@ def card(kind, run, finding, times, drawn):
                f'{escape(finding.get("meaning", ""))}</h3>'
            f"<p>{escape(finding.get('text', ''))}</p>"
            f'<p class="dim">{escape(run.title())}; {plural(finding["operations"], "operation")} '
-               f'and {plural(finding["items"], "lost or kept change")} after shrinking; unit {finding.get("unit", "?")} bytes'
+               f'and {plural(finding["items"], "lost or kept change")} after '
+               f'shrinking; unit {finding.get("unit", "?")} bytes'
            f'{f"; in {times} of these results" if times > 1 else ""}. Shows under: {tags}</p>']
     if drawn and data.get("operations") is not None:
         out.append(lanes.swim(data, finding.get("text", "")))
