@@ -68,8 +68,8 @@ def _grid(run, level):
         f"at most {window} acknowledged writes" if window is not None else "everything since the "
         "last flush")
     return (f"<h3>{escape(run.store)}, {escape(level)}</h3>"
-            f"<p><b>Promised:</b> {escape(first['promise'])} <b>May be lost when the power "
-                f"fails:</b> "
+            f"<p><b>Promised:</b> {escape(first['promise'].rstrip('.'))}. "
+            f"<b>May be lost when the power fails:</b> "
             f"{promised}. <b>Observed without faults:</b> at most {worst}.</p>"
             f'<div class="scroll" tabindex="0" role="region" aria-label="matrix {escape(level)}">'
             f'<table class="matrix"><caption>Columns: what the file system promises. '
