@@ -56,7 +56,7 @@ void plain_list_release(struct plain_list *list)
 
 uint32_t plain_sum(struct bytes bytes)
 {
-    return crc32c_table(0, bytes.data, bytes.len);
+    return crc32c_choose()(0, bytes.data, bytes.len); /* held against a loop by crc_fuzz.c */
 }
 
 static bool sum_is(struct bytes bytes, const uint8_t *stored)

@@ -7,6 +7,7 @@
  *
  * Not modelled: want of memory, and numbers near the end of their range (EXACT_NUMBER_MAX). */
 #include <stdlib.h>
+#include <string.h>
 
 #include "cursor.h"
 #include "plain.h"
@@ -21,11 +22,11 @@ struct listed {
 
 struct reading {
     const struct stage_files *files;
-    struct listed tables[TABLES_MAX];
     size_t table_count;
     uint64_t manifest, manifest_len, manifest_end; /* number; synced when named; good part */
     uint64_t next_file, last_seq, log;
     bool vague; /* too large for this model */
+    struct listed tables[TABLES_MAX];
 };
 
 /* ---- CURRENT and the manifest ---- */
@@ -344,9 +345,10 @@ static enum vault_status read_all(struct plain *p, struct reading *r, struct pla
 
 void plain_store_read(struct plain *p, struct plain_store *s, const struct stage_files *files)
 {
-    struct reading *r = calloc(1, sizeof *r);
+    struct reading *r = malloc(sizeof *r);
 
     must(r != NULL);
+    memset(r, 0, offsetof(struct reading, tables));
     r->files = files;
     r->next_file = 1;
     *s = (struct plain_store){.exact = true};
