@@ -531,7 +531,7 @@ enum vault_status sst_get(struct sst *t, struct bytes key, uint64_t seq, bool *f
     uint64_t cover = ranges_cover(&t->ranges, key, seq);
     enum vault_status st = find_entry(t, key, seq, found, tag, value, block);
 
-    if (st || !cover || (*found && tag_seq(*tag) > cover))
+    if (st || !cover || (*found && tag_seq(*tag) >= cover))
         return st;
     if (*found)
         cache_put(t->env, t->cache, *block);

@@ -142,10 +142,18 @@ static void seal_blocks(uint8_t *p, uint64_t data_end, struct bytes index, struc
     }
 }
 
+/* What a part of the tail takes; one that does not fit before `end` is left out. */
+static uint64_t part_size(uint64_t *len, uint64_t end)
+{
+    if (*len && *len + FORMAT_BLOCK_TRAILER > end)
+        *len = 0;
+    return *len ? *len + FORMAT_BLOCK_TRAILER : 0;
+}
+
 void fix_table(uint8_t *p, size_t len, uint64_t number, struct rng *rng)
 {
     uint8_t *foot = p + len - FORMAT_FOOTER;
-    uint64_t index_len, filter_len, index, filter;
+    uint64_t index_len, filter_len, ranges_len, index, filter, ranges;
 
     if (len < FORMAT_FOOTER + FORMAT_BLOCK_TRAILER)
         return;
@@ -157,21 +165,24 @@ void fix_table(uint8_t *p, size_t len, uint64_t number, struct rng *rng)
     }
     index_len = load_u32(foot + 36);
     filter_len = load_u32(foot + 32);
+    ranges_len = load_u32(foot + 12);
     if (index_len > len - FORMAT_FOOTER - FORMAT_BLOCK_TRAILER)
         index_len = len - FORMAT_FOOTER - FORMAT_BLOCK_TRAILER;
     index = len - FORMAT_FOOTER - FORMAT_BLOCK_TRAILER - index_len;
-    if (filter_len && filter_len + FORMAT_BLOCK_TRAILER > index)
-        filter_len = 0;
-    filter = index - (filter_len ? filter_len + FORMAT_BLOCK_TRAILER : 0);
+    filter = index - part_size(&filter_len, index);
+    ranges = filter - part_size(&ranges_len, filter);
     if (!rng_chance(rng, 1, 16)) {
         store_u32(foot + 36, (uint32_t)index_len);
         store_u32(foot + 32, (uint32_t)filter_len);
+        store_u32(foot + 12, (uint32_t)ranges_len);
         store_u64(foot + 40, index);
         store_u64(foot + 24, filter);
     }
+    if (ranges_len)
+        seal_block(p, ranges, ranges_len, rng);
     if (filter_len)
         seal_block(p, filter, filter_len, rng);
     seal_block(p, index, index_len, rng);
-    seal_blocks(p, filter, bytes_of(p + index, (size_t)index_len), rng);
+    seal_blocks(p, ranges, bytes_of(p + index, (size_t)index_len), rng);
     seal(foot, foot + 4, FORMAT_FOOTER - 4);
 }

@@ -1,6 +1,6 @@
-/* index_fuzz.c: filter, index and footer of a table whose data blocks are sound: the input is what
- * follows them. What must hold is in table_try.h. Where table_fuzz.c mostly breaks blocks, this
- * breaks what leads to them: handles, lengths and places. */
+/* index_fuzz.c: range deletes, filter, index and footer of a table whose data blocks are sound: the
+ * input is what follows them. What must hold is in table_try.h. Where table_fuzz.c mostly breaks
+ * blocks, this breaks what leads to them: handles, lengths and places. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,13 +34,14 @@ static void build(void)
         must(sst_add(&b, bytes_of(key, 4), tag_of(100 - i, FORMAT_OP_PUT),
                      bytes_str("some value")) == VAULT_OK);
     }
+    must(sst_add_range(&b, bytes_str("keyb"), bytes_str("keyd"), 90) == VAULT_OK);
     must(sst_finish(&b, &size) == VAULT_OK);
     sst_builder_release(&b);
     env_release(&env);
     stage_capture(&files);
     stage_clear();
     foot = files.at[0].data.data + files.at[0].data.len - FORMAT_FOOTER;
-    data_len = (size_t)load_u64(foot + 24);
+    data_len = (size_t)load_u64(foot + 24) - load_u32(foot + 12) - FORMAT_BLOCK_TRAILER;
     must(data_len > 0 && data_len <= DATA_SIZE);
     memcpy(data_blocks, files.at[0].data.data, data_len);
     stage_release(&files);

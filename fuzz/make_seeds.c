@@ -253,6 +253,35 @@ static void chain_seed(void)
     stage_release(&files);
 }
 
+/* Range deletes, on the way from the log to tables below. */
+static void range_seeds(void)
+{
+    struct stage_files files;
+    struct vault *v = NULL;
+
+    stage_set();
+    v = open_store();
+    fill(v, 0, 6);
+    must(vault_delete_range(v, "k03", 3, "k15", 3, true, NULL) == VAULT_OK);
+    put(v, "k07", "once more", true);
+    must(vault_close(v) == VAULT_OK);
+    stage_capture(&files);
+    save("log", "range", stage_find(&files, FORMAT_LOG, 2)->data);
+    stage_release(&files);
+    v = open_with(9);
+    must(vault_flush(v) == VAULT_OK);
+    fill(v, 6, 6);
+    must(vault_delete_range(v, "k10", 3, "k2", 2, false, NULL) == VAULT_OK);
+    must(vault_flush(v) == VAULT_OK);
+    must(vault_delete_range(v, "", 0, "k01", 3, true, NULL) == VAULT_OK);
+    must(vault_close(v) == VAULT_OK);
+    stage_capture(&files);
+    stage_clear();
+    save_pack("manifest", "ranges", &files, 0);
+    save_pack("store", "ranges", &files, 1);
+    stage_release(&files);
+}
+
 /* ---- parts ---- */
 
 static void record_seeds(void)
@@ -279,7 +308,7 @@ static void record_seeds(void)
     stage_clear();
 }
 
-static void table_seed(const char *name, unsigned count, unsigned bits)
+static void table_seed(const char *name, unsigned count, unsigned bits, bool ranges)
 {
     struct sst_options options = {120, 3, bits, 0};
     struct stage_files files;
@@ -299,6 +328,11 @@ static void table_seed(const char *name, unsigned count, unsigned bits)
         must(sst_add(&b, bytes_str(key), tag_of(100 - i, put),
                      put ? bytes_str("some value") : bytes_of(NULL, 0)) == VAULT_OK);
     }
+    if (ranges) {
+        must(sst_add_range(&b, bytes_str("key001"), bytes_str("key004"), 97) == VAULT_OK);
+        must(sst_add_range(&b, bytes_str("key001"), bytes_str("key004"), 95) == VAULT_OK);
+        must(sst_add_range(&b, bytes_str("key004"), bytes_str("l"), 90) == VAULT_OK);
+    }
     must(sst_finish(&b, &size) == VAULT_OK);
     sst_builder_release(&b);
     env_release(&env);
@@ -307,7 +341,7 @@ static void table_seed(const char *name, unsigned count, unsigned bits)
     save("table", name, files.at[0].data);
     foot = files.at[0].data.data + files.at[0].data.len - FORMAT_FOOTER;
     if (count > 8) { /* the places in it are those of another table; the mutator mends them */
-        uint64_t tail = load_u64(foot + 24);
+        uint64_t tail = load_u64(foot + 24) - (ranges ? load_u32(foot + 12) + 5 : 0);
 
         save("index", name,
              bytes_of(files.at[0].data.data + tail, files.at[0].data.len - (size_t)tail));
@@ -342,10 +376,11 @@ static void trace_seeds(void)
     static const uint8_t ends[][3] = {{CODE_FLUSH, CODE_PUT, CODE_REOPEN},
                                       {CODE_BATCH, CODE_COMPACT, CODE_DELETE},
                                       {CODE_FAULT, CODE_PUT, CODE_FLUSH},
-                                      {CODE_CRASH, CODE_PUT, CODE_CRASH}};
-    static const char *const names[] = {"flush", "compact", "fault", "crashes"};
+                                      {CODE_CRASH, CODE_PUT, CODE_CRASH},
+                                      {CODE_FLUSH, CODE_DELETE_RANGE, CODE_FLUSH}};
+    static const char *const names[] = {"flush", "compact", "fault", "crashes", "ranges"};
 
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         uint8_t bytes[TRACE_HEADER + 9 * TRACE_RECORD] = {0};
 
         bytes[2] = (uint8_t)(1 + i * 2); /* model */
@@ -355,6 +390,7 @@ static void trace_seeds(void)
             p[0] = r < 6 ? (r % 3 == 2 ? CODE_DELETE : CODE_PUT) : ends[i][r - 6];
             p[1] = (uint8_t)(r % 4);
             p[3] = 40;
+            p[6] = i == 4 ? 3 : 0; /* where a range ends */
             p[4] = r % 2 ? TRACE_SYNC : 0;
         }
         save("trace", names[i], bytes_of(bytes, sizeof bytes));
@@ -390,6 +426,7 @@ static void text_seeds(void)
     save("options", "help", bytes_of(help, sizeof help - 1));
     save("options", "wrong", bytes_of(wrong, sizeof wrong - 1));
     save("batch", "four", bytes_of(ops, sizeof ops - 1));
+    save("batch", "range", bytes_of("\2\2\1a\1c\1\1a\0", 9));
     save("batch", "none", bytes_of("\0", 1));
     save("crc", "text", bytes_str("\x83The quick brown fox jumps over it"));
     save("filter", "keys", bytes_of("\x09\0\1a\3key\0", 8));
@@ -407,9 +444,11 @@ int main(int argc, char **argv)
     store_seeds();
     overlap_seed();
     chain_seed();
+    range_seeds();
     record_seeds();
-    table_seed("small", 3, 0);
-    table_seed("blocks", 24, 10);
+    table_seed("small", 3, 0, false);
+    table_seed("blocks", 24, 10, false);
+    table_seed("ranges", 12, 10, true);
     block_seed("small", 3, 16);
     block_seed("restarts", 20, 3);
     text_seeds();

@@ -18,6 +18,8 @@
 struct listed {
     uint64_t level, number, size;
     struct bytes smallest, largest;
+    bool open_end; /* the largest key is the end of a range delete and not in the table */
+    bool ranges;   /* it is said to have range deletes */
 };
 
 struct reading {
@@ -45,14 +47,20 @@ static enum vault_status read_current(struct reading *r, const struct stage_file
     return r->manifest && r->manifest <= FORMAT_SEQ_MAX ? VAULT_OK : VAULT_CORRUPT;
 }
 
-static bool apart(const struct listed *a, const struct listed *b)
+/* Is all of the table before the key? */
+static bool before(const struct listed *t, struct bytes key)
 {
-    return bytes_compare(a->largest, b->smallest) < 0 || bytes_compare(b->largest, a->smallest) < 0;
+    return bytes_compare(t->largest, key) < t->open_end;
 }
 
-static bool add_table(struct reading *r, struct taker *t)
+static bool apart(const struct listed *a, const struct listed *b)
 {
-    struct listed new = {0};
+    return before(a, b->smallest) || before(b, a->smallest);
+}
+
+static bool add_table(struct reading *r, struct taker *t, bool ranges)
+{
+    struct listed new = {.ranges = ranges};
 
     new.level = take_varint(t);
     new.number = take_varint(t);
@@ -60,10 +68,10 @@ static bool add_table(struct reading *r, struct taker *t)
     new.smallest = take_bytes(t, take_varint(t));
     take_varint(t);
     new.largest = take_bytes(t, take_varint(t));
-    take_varint(t);
+    new.open_end = take_varint(t) == UINT64_MAX;
     if (t->bad || new.level >= VAULT_LEVELS || new.number == 0 || new.number > FORMAT_SEQ_MAX ||
         new.smallest.len > VAULT_KEY_MAX || new.largest.len > VAULT_KEY_MAX ||
-        bytes_compare(new.smallest, new.largest) > 0)
+        before(&new, new.smallest))
         return false;
     for (size_t i = 0; i < r->table_count; i++) {
         if (r->tables[i].level == new.level &&
@@ -106,7 +114,7 @@ static bool apply_edit(struct reading *r, struct bytes payload)
         else if (tag == FORMAT_EDIT_LOG)
             r->log = take_varint(&t);
         else if (tag == FORMAT_EDIT_ADD || tag == FORMAT_EDIT_ADD_RANGES)
-            good = add_table(r, &t);
+            good = add_table(r, &t, tag == FORMAT_EDIT_ADD_RANGES);
         else if (tag == FORMAT_EDIT_REMOVE)
             good = remove_table(r, &t);
         else if (tag == FORMAT_EDIT_CURSOR)
@@ -235,6 +243,32 @@ static unsigned rank_of(const struct listed *t)
     return (unsigned)(1 + 255 - (t->number & 255));
 }
 
+/* Entries and pieces of range deletes, where they may be. */
+static bool add_entries(const struct reading *r, const struct listed *listed,
+                        const struct plain_table *table, struct plain_store *s)
+{
+    bool good = true;
+
+    for (size_t i = 0; good && i < table->entries.count; i++) {
+        struct plain_entry entry = table->entries.at[i];
+
+        entry.rank = rank_of(listed);
+        good = bytes_compare(listed->smallest, entry.key) <= 0 && !before(listed, entry.key) &&
+               tag_seq(entry.tag) <= r->last_seq && tag_kind(entry.tag) != FORMAT_OP_DELETE_RANGE;
+        plain_add(&s->entries, entry);
+    }
+    for (size_t i = 0; good && i < table->ranges.count; i++) {
+        struct plain_entry piece = table->ranges.at[i];
+
+        piece.rank = rank_of(listed);
+        good = bytes_compare(listed->smallest, piece.key) <= 0 &&
+               bytes_compare(piece.value, listed->largest) <= 0 &&
+               tag_seq(piece.tag) <= r->last_seq;
+        plain_add(&s->entries, piece);
+    }
+    return good;
+}
+
 static bool read_table(struct plain *p, const struct reading *r, const struct listed *listed,
                        struct plain_store *s)
 {
@@ -244,18 +278,10 @@ static bool read_table(struct plain *p, const struct reading *r, const struct li
 
     if (good)
         plain_table_read(p, &table, file->data, listed->number);
-    s->unsound |= good && (!table.opens || table.unsound);
-    /* What they hide depends on where they lie; that is the business of other tests. */
-    good = good && table.whole && !table.ranges.count;
-    for (size_t i = 0; good && i < table.entries.count; i++) {
-        struct plain_entry entry = table.entries.at[i];
-
-        entry.rank = rank_of(listed);
-        good = bytes_compare(listed->smallest, entry.key) <= 0 &&
-               bytes_compare(entry.key, listed->largest) <= 0 &&
-               tag_seq(entry.tag) <= r->last_seq && tag_kind(entry.tag) != FORMAT_OP_DELETE_RANGE;
-        plain_add(&s->entries, entry);
-    }
+    s->unsound |=
+        good && (!table.opens || table.unsound || (table.ranges.count && !listed->ranges));
+    good = good && table.whole && !(table.ranges.count && !listed->ranges) &&
+           add_entries(r, listed, &table, s);
     plain_table_release(&table);
     return good;
 }
@@ -268,6 +294,27 @@ static int by_entry(const void *a, const void *b)
     return entry_compare(x->key, x->tag, y->key, y->tag);
 }
 
+static bool covers(const struct plain_entry *range, struct bytes key)
+{
+    return tag_kind(range->tag) == FORMAT_OP_DELETE_RANGE && bytes_compare(range->key, key) <= 0 &&
+           bytes_compare(key, range->value) < 0;
+}
+
+/* What a range delete hides lies behind it, what it does not in front of it. */
+static bool range_ranked(const struct plain_list *entries, const struct plain_entry *range)
+{
+    for (size_t i = 0; i < entries->count; i++) {
+        const struct plain_entry *e = &entries->at[i];
+
+        if (e == range || !covers(range, e->key) || tag_kind(e->tag) == FORMAT_OP_DELETE_RANGE)
+            continue;
+        if (tag_seq(e->tag) == tag_seq(range->tag) ||
+            (tag_seq(e->tag) < tag_seq(range->tag) ? e->rank < range->rank : e->rank > range->rank))
+            return false;
+    }
+    return true;
+}
+
 /* Newer entries of a key lie where they are looked for first. */
 static bool ranked(const struct plain_list *entries)
 {
@@ -278,19 +325,20 @@ static bool ranked(const struct plain_list *entries)
         if (bytes_equal(a->key, b->key) && (a->tag == b->tag || a->rank > b->rank))
             return false;
     }
+    for (size_t i = 0; i < entries->count; i++)
+        if (tag_kind(entries->at[i].tag) == FORMAT_OP_DELETE_RANGE &&
+            !range_ranked(entries, &entries->at[i]))
+            return false;
     return true;
 }
 
 /* Does a newer range delete cover it? */
 static bool in_range(const struct plain_list *entries, const struct plain_entry *entry)
 {
-    for (size_t i = 0; i < entries->count; i++) {
-        const struct plain_entry *r = &entries->at[i];
-
-        if (tag_kind(r->tag) == FORMAT_OP_DELETE_RANGE && tag_seq(r->tag) > tag_seq(entry->tag) &&
-            bytes_compare(r->key, entry->key) <= 0 && bytes_compare(entry->key, r->value) < 0)
+    for (size_t i = 0; i < entries->count; i++)
+        if (tag_seq(entries->at[i].tag) > tag_seq(entry->tag) &&
+            covers(&entries->at[i], entry->key))
             return true;
-    }
     return false;
 }
 

@@ -37,7 +37,51 @@ static void check_cursor(struct sst *t, const struct plain_list *list)
     cursor_free(c);
 }
 
-static void check_gets(struct sst *t, const struct plain_list *list)
+/* The newest piece that covers the key; 0: none. */
+static uint64_t cover_of(const struct plain_list *ranges, struct bytes key)
+{
+    uint64_t cover = 0;
+
+    for (size_t i = 0; i < ranges->count; i++) {
+        const struct plain_entry *r = &ranges->at[i];
+
+        if (bytes_compare(r->key, key) <= 0 && bytes_compare(key, r->value) < 0 &&
+            tag_seq(r->tag) <= FORMAT_SEQ_MAX && tag_seq(r->tag) > cover)
+            cover = tag_seq(r->tag);
+    }
+    return cover;
+}
+
+/* What is newest of a key: the entry, or the range delete that hides it. */
+static void check_newest(struct sst *t, const struct plain_entry *entry, uint64_t cover)
+{
+    struct cache_block *block = NULL;
+    struct bytes value = {NULL, 0};
+    bool found = false;
+    uint64_t tag = 0;
+
+    must(sst_get(t, entry->key, FORMAT_SEQ_MAX, &found, &tag, &value, &block) == VAULT_OK && found);
+    if (cover > tag_seq(entry->tag))
+        must(tag == tag_of(cover, FORMAT_OP_DELETE));
+    else
+        must(tag == entry->tag && bytes_equal(value, entry->value));
+    cache_put(t->env, t->cache, block);
+}
+
+static void check_ranges(struct sst *t, const struct plain_list *ranges)
+{
+    must(t->ranges.count == ranges->count);
+    for (size_t i = 0; i < ranges->count; i++) {
+        const struct range *piece = &t->ranges.at[i];
+
+        must(bytes_equal(piece->begin, ranges->at[i].key));
+        must(bytes_equal(piece->end, ranges->at[i].value));
+        must(piece->seq == tag_seq(ranges->at[i].tag));
+    }
+}
+
+static void check_gets(struct sst *t, const struct plain_list *list,
+                       const struct plain_list *ranges)
 {
     for (size_t i = 0; i < list->count; i++) {
         const struct plain_entry *entry = &list->at[i];
@@ -52,6 +96,8 @@ static void check_gets(struct sst *t, const struct plain_list *list)
             tag_seq(list->at[i - 1].tag) != tag_seq(entry->tag))
             must(tag == entry->tag && bytes_equal(value, entry->value));
         cache_put(t->env, t->cache, block);
+        if (i == 0 || !bytes_equal(entry->key, list->at[i - 1].key))
+            check_newest(t, entry, cover_of(ranges, entry->key));
     }
 }
 
@@ -86,21 +132,27 @@ static void wander(struct sst *t, const struct plain_table *plain)
 }
 
 /* Builds table 4 of the entries and looks at it in the same way. */
-static void build_again(struct env *env, struct cache *cache, const struct plain_list *list)
+static void build_again(struct env *env, struct cache *cache, const struct plain_table *plain)
 {
+    const struct plain_list *list = &plain->entries;
+    const struct plain_list *ranges = &plain->ranges;
     static const struct sst_options options = {200, 3, 10, 0};
     struct sst_builder b;
     struct sst t;
     uint64_t size = 0;
 
     must(sst_begin(env, &b, NUMBER + 1, &options) == VAULT_OK);
+    for (size_t i = 0; i < ranges->count; i++)
+        must(sst_add_range(&b, ranges->at[i].key, ranges->at[i].value,
+                           tag_seq(ranges->at[i].tag)) == VAULT_OK);
     for (size_t i = 0; i < list->count; i++)
         must(sst_add(&b, list->at[i].key, list->at[i].tag, list->at[i].value) == VAULT_OK);
     must(sst_finish(&b, &size) == VAULT_OK);
     sst_builder_release(&b);
     must(sst_open(env, cache, NUMBER + 1, size, &t) == VAULT_OK);
     check_cursor(&t, list);
-    check_gets(&t, list);
+    check_gets(&t, list, ranges);
+    check_ranges(&t, ranges);
     sst_close(&t);
 }
 
@@ -119,10 +171,11 @@ static void try_with(struct env *env, struct cache *cache, struct bytes file)
         stage_check_error(&error);
     } else if (plain.whole) {
         check_cursor(&t, &plain.entries);
-        check_gets(&t, &plain.entries);
+        check_gets(&t, &plain.entries, &plain.ranges);
+        check_ranges(&t, &plain.ranges);
         sst_close(&t);
         if (plain.entries.count)
-            build_again(env, cache, &plain.entries);
+            build_again(env, cache, &plain);
     } else {
         wander(&t, &plain);
         sst_close(&t);

@@ -1,8 +1,10 @@
 /* table_try.h: everything that must hold of the bytes of one table.
  *
- * T1  It opens exactly when footer, index and filter are in place and their checksums right.
+ * T1  It opens exactly when footer, index, filter and range deletes are in place, their checksums
+ *     right, and the range deletes in order.
  * T2  If it is whole (plain.h), both scans, every point read and every seek show its entries, and a
- *     table built of them has the same entries again.
+ *     table built of them has the same entries again; its range deletes likewise, and point reads
+ *     find what they hide deleted.
  * T3  If a block that the index names is damaged, no scan ends as if all had been well.
  * T4  Otherwise (a checksum was forged) reading comes to an end.
  *

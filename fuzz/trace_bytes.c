@@ -9,13 +9,14 @@
 enum { HEAD_WITHOUT, HEAD_MODEL = 2, HEAD_UNIT, HEAD_SIZES, HEAD_KEYS = 12, HEAD_SEED };
 enum { AT_CODE, AT_KEY, AT_CLASS, AT_LEN, AT_FLAGS, AT_ANCHOR, AT_MORE, AT_MORE2 };
 
-static const enum op_kind kinds[] = {
-    OP_PUT, OP_DELETE,  OP_BATCH, OP_SYNC,    OP_GET,    OP_SCAN,  OP_BACK,  OP_SEEK, OP_SNAPSHOT,
-    OP_AT,  OP_RELEASE, OP_FLUSH, OP_COMPACT, OP_REOPEN, OP_CLOCK, OP_CRASH, OP_FAULT};
+static const enum op_kind kinds[] = {OP_PUT,   OP_DELETE_RANGE, OP_DELETE, OP_BATCH,   OP_SYNC,
+                                     OP_GET,   OP_SCAN,         OP_BACK,   OP_SEEK,    OP_SNAPSHOT,
+                                     OP_AT,    OP_RELEASE,      OP_FLUSH,  OP_COMPACT, OP_REOPEN,
+                                     OP_CLOCK, OP_CRASH,        OP_FAULT};
 static const uint8_t first_codes[] = {
-    CODE_PUT,     CODE_DELETE, CODE_BATCH,    CODE_SYNC,  CODE_GET,     CODE_SCAN,
-    CODE_BACK,    CODE_SEEK,   CODE_SNAPSHOT, CODE_AT,    CODE_RELEASE, CODE_FLUSH,
-    CODE_COMPACT, CODE_REOPEN, CODE_CLOCK,    CODE_CRASH, CODE_FAULT};
+    CODE_PUT,   CODE_DELETE_RANGE, CODE_DELETE, CODE_BATCH,    CODE_SYNC,  CODE_GET,
+    CODE_SCAN,  CODE_BACK,         CODE_SEEK,   CODE_SNAPSHOT, CODE_AT,    CODE_RELEASE,
+    CODE_FLUSH, CODE_COMPACT,      CODE_REOPEN, CODE_CLOCK,    CODE_CRASH, CODE_FAULT};
 
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
@@ -67,14 +68,41 @@ static void add_write(struct decoder *d, struct op *op, const uint8_t *p, bool i
         d->trace->writes[d->trace->write_count - 1].ttl = 1u + p[AT_ANCHOR] % 100;
 }
 
+static void add_range(struct decoder *d, struct op *op, uint8_t from, uint8_t to)
+{
+    uint16_t a = key_of(d, from);
+    uint16_t b = key_of(d, to);
+    bool turned = bytes_compare(d->trace->keys[a], d->trace->keys[b]) > 0;
+
+    trace_add_write(d->trace, op, true, turned ? b : a, (struct value){0});
+    if (a != b)
+        d->trace->writes[d->trace->write_count - 1].key_end = turned ? a : b;
+    else if (op->kind == OP_DELETE_RANGE)
+        op->kind = OP_DELETE;
+}
+
+static void decode_range(struct decoder *d, const uint8_t *p)
+{
+    struct op *op = trace_add(d->trace, OP_DELETE_RANGE);
+
+    add_range(d, op, p[AT_KEY], p[AT_MORE]);
+    op->sync = (p[AT_FLAGS] & TRACE_SYNC) != 0;
+}
+
 static void decode_write(struct decoder *d, enum op_kind kind, const uint8_t *p)
 {
     struct op *op = trace_add(d->trace, kind);
     uint32_t parts = kind == OP_BATCH ? 2 + p[AT_MORE] % 5 : 1;
 
-    for (uint32_t i = 0; i < parts; i++)
-        add_write(d, op, p, kind == OP_DELETE || (kind == OP_BATCH && p[AT_MORE2] >> i & 1),
-                  (uint8_t)(p[AT_KEY] + i * (1 + p[AT_ANCHOR] % 4)));
+    for (uint32_t i = 0; i < parts; i++) {
+        uint8_t key = (uint8_t)(p[AT_KEY] + i * (1 + p[AT_ANCHOR] % 4));
+        bool is_delete = kind == OP_DELETE || (kind == OP_BATCH && p[AT_MORE2] >> i & 1);
+
+        if (kind == OP_BATCH && is_delete && p[AT_FLAGS] >> 6 == 2 && !(d->head[HEAD_UNIT] & 0x80))
+            add_range(d, op, key, (uint8_t)(key + p[AT_LEN]));
+        else
+            add_write(d, op, p, is_delete, key);
+    }
     op->sync = (p[AT_FLAGS] & TRACE_SYNC) != 0;
 }
 
@@ -153,13 +181,17 @@ static void decode_record(struct decoder *d, const uint8_t *p)
     enum op_kind kind = kinds[index];
     unsigned without = d->head[HEAD_WITHOUT] | (unsigned)d->head[HEAD_WITHOUT + 1] << 8;
 
-    if (index > 0 && without >> (index - 1) & 1)
+    if (kind == OP_DELETE_RANGE ? d->head[HEAD_UNIT] & 0x80
+                                : index > 1 && without >> (index - 2) & 1)
         kind = OP_PUT;
     switch (kind) {
     case OP_PUT:
     case OP_DELETE:
     case OP_BATCH:
         decode_write(d, kind, p);
+        break;
+    case OP_DELETE_RANGE:
+        decode_range(d, p);
         break;
     case OP_SNAPSHOT:
     case OP_AT:

@@ -1,7 +1,7 @@
 /* trace_bytes.h: a trace as bytes, so that a fuzzer can change it. Any bytes are a trace.
  *
- *   header   16 bytes: what the trace leaves out (2), persistence model, sector, sizes of the store
- *            (8), keys, seed (3)
+ *   header   16 bytes: what the trace leaves out (2), persistence model, sector (bit 7: no range
+ *            deletes), sizes of the store (8), keys, seed (3)
  *   record   8 bytes each: opcode, key, length class, length, flags, anchor, two more
  *
  * What is missing of the header counts as zero, what follows the last whole record as nothing, and
@@ -22,6 +22,7 @@
 /* What the 64 opcodes mean; several mean the same, so that common operations are common. */
 enum trace_code {
     CODE_PUT = 0,
+    CODE_DELETE_RANGE = 21,
     CODE_DELETE = 22,
     CODE_BATCH = 30,
     CODE_SYNC = 38,

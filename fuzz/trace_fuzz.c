@@ -30,8 +30,10 @@
 
 #define OPS_RANDOM 24u
 
+#define RECOVERIES 256u /* of one input, over all its epochs, roughly */
+
 static const struct budget budget = {
-    .leaves = 32, .samples = 6, .nested = 29, .trouble = 23, .life = 13, .recoveries = 256};
+    .leaves = 32, .samples = 6, .nested = 29, .trouble = 23, .life = 13, .recoveries = RECOVERIES};
 static uint64_t traces, recoveries;
 static const char *random_seed;
 
@@ -126,6 +128,16 @@ static void report(const struct trace *trace, const struct finding *finding)
     }
 }
 
+/* What the epochs before left of the budget: few recoveries per crash point, once it is spent. */
+static void ration(struct explorer *explorer)
+{
+    uint64_t left = explorer->spent < RECOVERIES ? RECOVERIES - explorer->spent : 0;
+
+    explorer->budget.recoveries = left > 8 ? left : 8;
+    explorer->budget.leaves = left > 64 ? 32 : 4;
+    explorer->budget.samples = left > 64 ? 6 : 1;
+}
+
 /* As explore_trace does, with an eye on what counts. */
 static void run(struct trace *trace)
 {
@@ -141,12 +153,14 @@ static void run(struct trace *trace)
     play_init(&play, trace, store, &explorer, &finding);
     for (uint32_t i = 0; whole && i < trace->op_count; i++) {
         edges_drop();
+        ration(&explorer);
         whole = play_step(&play, i, NULL);
         look_at_faults(&play.session);
         if (trace->ops[i].kind == OP_CRASH)
             edges_keep();
     }
     edges_drop();
+    ration(&explorer);
     if (whole)
         play_end(&play);
     edges_keep();
