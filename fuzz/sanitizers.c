@@ -1,7 +1,8 @@
 /* sanitizers.c: how the address sanitizer runs in a fuzz target: a small quarantine that is never
  * given back to the system. What the engine frees is not in it (pen.h poisons that for a whole
- * input); what is in it is small, and fresh pages for every input cost half of the speed. New memory
- * is not filled: reads of what was never written are valgrind's and the memory sanitizer's. */
+ * input); what is in it is small, and fresh pages for every input cost half of the speed. New
+ * memory is not filled: reads of what was never written are for valgrind and the memory
+ * sanitizer. */
 const char *__asan_default_options(void);
 
 const char *__asan_default_options(void)
