@@ -104,6 +104,15 @@ bool literals_set(struct pc_image *image, const uint32_t *literals, uint32_t cou
     return true;
 }
 
+uint32_t literals_cost(const struct pc_image *image, const uint32_t *literals, uint32_t count)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        n += (literals[i] >> 1 < image->pole) != (literals[i] & 1);
+    return n;
+}
+
 bool image_needs(struct pc_image *image, uint32_t other, uint32_t item)
 {
     uint32_t head = 0, tail = 0;
@@ -222,11 +231,13 @@ bool pc_image_gave_up(const struct pc_image *image)
 /* The alternatives are mutually exclusive, and one of them is possible (C1). */
 uint32_t clauses_pick(struct pc_image *image, uint32_t n)
 {
-    uint32_t *items = malloc((size_t)n * 2 * sizeof *items), *which = items + n, possible = 0;
+    uint32_t *items = malloc((size_t)n * 4 * sizeof *items), *which = items + n, possible = 0;
+    uint32_t *all = which + n, *costs = all + n;
     size_t chosen = 0;
     uint32_t effect;
 
     must(items != NULL);
+    image_costs(image, image->alternatives, n, all);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t item = image->alternatives[i];
         bool agreed = true;
@@ -241,11 +252,12 @@ uint32_t clauses_pick(struct pc_image *image, uint32_t n)
         if (!agreed)
             continue;
         items[possible] = item;
+        costs[possible] = image->measured ? all[i] : 0;
         which[possible++] = i;
     }
     must(possible > 0 || image->gave_up);
     if (image->chooser && possible > 1) {
-        struct pc_choice choice = {possible, items, 0};
+        struct pc_choice choice = {possible, items, 0, image->measured ? costs : NULL};
 
         chosen = image->chooser->choose(image->chooser->ctx, &choice);
         must(chosen < possible);

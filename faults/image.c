@@ -178,6 +178,7 @@ void pc_image_free(struct pc_image *image)
     free(image->after_at);
     free(image->alternatives);
     free(image->alternative_effects);
+    free(image->costs);
     clauses_free(image);
     free(image);
 }
@@ -187,7 +188,7 @@ void pc_image_begin(struct pc_image *image, const struct pc_chooser *chooser, en
     memcpy(image->state, image->initial, image->node_count);
     image->chooser = chooser;
     image->fill = fill;
-    image->undefined_seen = false;
+    image->undefined_seen = image->measured = false;
     image->size_ino = 0;
     image->clause_count = image->literal_count = image->assumed = 0;
 }
@@ -195,6 +196,12 @@ void pc_image_begin(struct pc_image *image, const struct pc_chooser *chooser, en
 void pc_image_answer(struct pc_image *image, const struct pc_chooser *chooser)
 {
     image->chooser = chooser;
+}
+
+void pc_image_measure(struct pc_image *image, uint32_t kept)
+{
+    image->measured = true;
+    image->pole = kept;
 }
 
 bool pc_image_undefined_seen(const struct pc_image *image)
@@ -301,7 +308,8 @@ static void room_for(struct pc_image *image, uint32_t count)
         realloc(image->alternatives, image->alternative_room * sizeof *image->alternatives);
     image->alternative_effects = realloc(
         image->alternative_effects, image->alternative_room * sizeof *image->alternative_effects);
-    must(image->alternatives != NULL);
+    image->costs = realloc(image->costs, image->alternative_room * sizeof *image->costs);
+    must(image->alternatives != NULL && image->costs != NULL);
     must(image->alternative_effects != NULL);
 }
 
@@ -378,6 +386,22 @@ uint32_t image_gather(struct pc_image *image, struct chains walk, uint32_t *last
     return n;
 }
 
+const uint32_t *image_costs(const struct pc_image *image, const uint32_t *items, uint32_t n,
+                            uint32_t *costs)
+{
+    uint32_t lost = 0;
+
+    if (!image->measured)
+        return NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        bool held = items[i] != PC_ITEM_NONE && items[i] < image->pole;
+
+        costs[i] = lost + (items[i] != PC_ITEM_NONE && !held);
+        lost += held;
+    }
+    return costs;
+}
+
 /* The newest durable effect on a place; NONE: what was there before the log. */
 static uint32_t pick(struct pc_image *image, struct chains walk)
 {
@@ -393,7 +417,8 @@ static uint32_t pick(struct pc_image *image, struct chains walk)
     if (image->clause_count)
         return clauses_pick(image, n);
     if (image->chooser && n > 1) {
-        struct pc_choice choice = {n, image->alternatives, 0};
+        struct pc_choice choice = {n, image->alternatives, 0,
+                                   image_costs(image, image->alternatives, n, image->costs)};
 
         chosen = image->chooser->choose(image->chooser->ctx, &choice);
         must(chosen < n);

@@ -242,9 +242,11 @@ struct pc_image {
     const struct pc_chooser *chooser;
     enum pc_fill fill;
     bool undefined_seen;
+    bool measured; /* from the pole in which the first `pole` items are kept */
+    uint32_t pole;
     uint32_t size_ino; /* the inode whose size was asked last; 0: none */
     uint64_t size;
-    uint32_t *alternatives, *alternative_effects;
+    uint32_t *alternatives, *alternative_effects, *costs;
     uint32_t alternative_room;
     uint32_t *literals; /* of the clauses: item << 1 | kept */
     uint32_t literal_count, literal_room;
@@ -288,6 +290,9 @@ struct chains {
 /* The open effects on a place, newest first, into image->alternatives; *last: what lies beneath
  * them. Answers how many. */
 uint32_t image_gather(struct pc_image *image, struct chains walk, uint32_t *last);
+/* The costs of the n alternatives (see struct pc_choice) into `costs`; NULL: nobody measures. */
+const uint32_t *image_costs(const struct pc_image *image, const uint32_t *items, uint32_t n,
+                            uint32_t *costs);
 /* Loses the alternatives before `chosen` and keeps that one. */
 void image_decide(struct pc_image *image, size_t chosen);
 
@@ -325,6 +330,8 @@ bool literals_set(struct pc_image *image, const uint32_t *literals, uint32_t cou
 /* Can what is decided be completed without breaking a clause? With literals: when these are true,
  * too. Changes nothing. */
 bool clauses_possible(struct pc_image *image, const uint32_t *literals, uint32_t count);
+/* How many of the literals are false in the pole that the image is measured from. */
+uint32_t literals_cost(const struct pc_image *image, const uint32_t *literals, uint32_t count);
 /* Must `item` be kept when `other` is? */
 bool image_needs(struct pc_image *image, uint32_t other, uint32_t item);
 /* As pick(), where clauses are: n alternatives were gathered. */

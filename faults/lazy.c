@@ -317,9 +317,10 @@ static uint64_t part_key(uint64_t key, const struct part *part)
                    (uint64_t)part->lo << 10 ^ part->hi);
 }
 
-static size_t ask(const struct pc_image *image, const uint32_t *names, uint32_t n, uint64_t key)
+static size_t ask(const struct pc_image *image, const uint32_t *names, const uint32_t *costs,
+                  uint32_t n, uint64_t key)
 {
-    struct pc_choice choice = {n, names, key | 1};
+    struct pc_choice choice = {n, names, key | 1, image->measured ? costs : NULL};
     size_t chosen = 0;
 
     if (image->chooser && n > 1)
@@ -334,7 +335,7 @@ static void use_part(struct pc_disk *disk, struct part *part)
 {
     struct lazy *lazy = disk->sources;
     struct pc_image *image = disk->image;
-    uint32_t n = 0, *names, *which, *literals;
+    uint32_t n = 0, *names, *which, *costs, *literals;
     struct run *run;
 
     begin_runs(lazy);
@@ -344,19 +345,22 @@ static void use_part(struct pc_disk *disk, struct part *part)
         image->undefined_seen |= run_undefined(lazy, &lazy->runs[0]);
         return;
     }
-    names = malloc((part->runs * 2 + literals_most(lazy)) * sizeof *names);
+    names = malloc((part->runs * 3 + literals_most(lazy)) * sizeof *names);
     must(names != NULL);
     which = names + part->runs;
-    literals = which + part->runs;
+    costs = which + part->runs;
+    literals = costs + part->runs;
     for (uint32_t r = 0; r < part->runs; r++) {
-        if (image->clause_count &&
-            !clauses_possible(image, literals, run_literals(lazy, &lazy->runs[r], literals)))
+        uint32_t count = run_literals(lazy, &lazy->runs[r], literals);
+
+        if (image->clause_count && !clauses_possible(image, literals, count))
             continue;
+        costs[n] = literals_cost(image, literals, count);
         names[n] = lazy->versions.list[lazy->runs[r].first].item;
         which[n++] = r;
     }
     must(n > 0 || image->gave_up);
-    run = &lazy->runs[n ? which[ask(image, names, n, part_key(1, part))] : 0];
+    run = &lazy->runs[n ? which[ask(image, names, costs, n, part_key(1, part))] : 0];
     {
         bool agreed = literals_set(image, literals, run_literals(lazy, run, literals));
 
@@ -579,7 +583,7 @@ static enum pc_verdict decide(struct check *check)
 {
     struct lazy *lazy = check->lazy;
     struct pc_image *image = check->disk->image;
-    uint32_t n = lazy->combination_count, names[MOST_PASSES + 1];
+    uint32_t n = lazy->combination_count, names[MOST_PASSES + 1], costs[MOST_PASSES + 1];
     uint32_t clauses = image->clause_count, literals = image->literal_count;
     uint64_t key = 2;
     bool may_fail = assume_failure(image, lazy);
@@ -589,10 +593,18 @@ static enum pc_verdict decide(struct check *check)
         names[i] = (uint32_t)XXH3_64bits(lazy->literals + lazy->combinations[i].first,
                                          lazy->combinations[i].count * sizeof *lazy->literals);
     names[n] = PC_ITEM_NONE;
+    costs[n] = 0; /* of "it fails": one literal, if some combination is the pole's */
+    for (uint32_t i = 0; i < n; i++) {
+        const struct combination *at = &lazy->combinations[i];
+
+        costs[i] = literals_cost(image, lazy->literals + at->first, at->count);
+        if (costs[i] == 0)
+            costs[n] = 1;
+    }
     for (uint32_t i = 0; i < lazy->part_count; i++)
         key = part_key(key, &lazy->parts[i]);
     must(n + may_fail > 0 || image->gave_up);
-    chosen = n + may_fail > 1 ? ask(image, names, n + may_fail, key) : 0;
+    chosen = n + may_fail > 1 ? ask(image, names, costs, n + may_fail, key) : 0;
     if (chosen < n) {
         image->clause_count = clauses;
         image->literal_count = literals;

@@ -623,6 +623,22 @@ static void troubles_json(struct json *json, const struct tally *tally)
     json_object_end(json);
 }
 
+static void points_json(struct json *json, const struct tally *tally)
+{
+    char coverage[40];
+
+    json_key_u64(json, "crash_points", tally->points);
+    json_key_u64(json, "crash_points_exhaustive", tally->exhaustive);
+    json_key_u64(json, "crash_points_sampled", tally->sampled);
+    json_key_u64(json, "crash_points_skipped", tally->skipped);
+    json_key_text(json, "coverage", tally_coverage(tally, coverage, sizeof coverage));
+    json_key(json, "crash_points_complete_to");
+    json_array_begin(json);
+    for (int i = 0; i < BOUNDS; i++)
+        json_u64(json, tally->complete_to[i]);
+    json_array_end(json);
+}
+
 static void summary_json(struct running *running, const struct canary *canary, int code)
 {
     const struct campaign *campaign = running->campaign;
@@ -644,14 +660,12 @@ static void summary_json(struct running *running, const struct canary *canary, i
     json_key_u64(json, "operations", tally->ops);
     json_key_u64(json, "epochs", tally->epochs);
     json_key_u64(json, "calls", tally->calls);
-    json_key_u64(json, "crash_points", tally->points);
-    json_key_u64(json, "crash_points_exhaustive", tally->exhaustive);
-    json_key_u64(json, "crash_points_sampled", tally->sampled);
-    json_key_u64(json, "crash_points_skipped", tally->skipped);
+    points_json(json, tally);
     number_json(json, "legal_images_accounted", tally->images);
     number_json(json, "legal_images_exhaustive", tally->exact);
     json_key_u64(json, "recoveries", tally->recoveries);
     json_key_u64(json, "recoveries_nested", tally->nested);
+    json_key_u64(json, "recoveries_nested_twice", tally->nested_twice);
     json_key_u64(json, "recoveries_noise", tally->noise);
     json_key_u64(json, "recoveries_refused", tally->refused);
     json_key_u64(json, "recovered_states", tally->states);
@@ -711,14 +725,19 @@ static void summary_text(struct running *running, const struct canary *canary, i
     const struct tally *tally = &running->tally;
     double spent = now() - running->began;
     unsigned unreached = 0;
+    char coverage[40];
 
     printf("traces %llu, operations %llu, epochs %llu; models", (unsigned long long)tally->traces,
            (unsigned long long)tally->ops, (unsigned long long)tally->epochs);
     for (uint32_t i = 0; i < campaign->model_count; i++)
         printf(" %s", pc_model_name(campaign->models[i]));
-    printf("\ncrash points %llu: %llu exhaustive, %llu sampled, %llu skipped for the budget\n",
-           (unsigned long long)tally->points, (unsigned long long)tally->exhaustive,
-           (unsigned long long)tally->sampled, (unsigned long long)tally->skipped);
+    printf("\n%s: crash points %llu: %llu exhaustive, %llu sampled (complete up to 0, 1, 2, more "
+           "micro-ops from each pole: %llu, %llu, %llu, %llu), %llu skipped for the budget\n",
+           tally_coverage(tally, coverage, sizeof coverage), (unsigned long long)tally->points,
+           (unsigned long long)tally->exhaustive, (unsigned long long)tally->sampled,
+           (unsigned long long)tally->complete_to[0], (unsigned long long)tally->complete_to[1],
+           (unsigned long long)tally->complete_to[2], (unsigned long long)tally->complete_to[3],
+           (unsigned long long)tally->skipped);
     print_number("legal images accounted for: ", tally->images);
     print_number(" (exhaustively: ", tally->exact);
     printf(

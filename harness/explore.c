@@ -6,8 +6,9 @@
  *   E2 Where a leaf read undefined bytes as zeros it is run once more with noise; counted apart.
  *   E4 One leaf in so many is run again with a bit that reads wrong, a failing read and a refused
  *      request for memory (judge.c, J7).
- *   E3 A search that does not end within the budget is completed by families of images from
- *      several poles, each a legal set by construction, and by seeded ones. */
+ *   E3 A search that does not end within the budget is completed by what is near the poles
+ *      (explore_bounded.c), by families of images, each a legal set by construction, and by seeded
+ *      ones. */
 #include "explore_point.h"
 #include "powercut/verdict.h"
 
@@ -44,10 +45,13 @@ void tally_add(struct tally *to, const struct tally *from)
     to->exhaustive += from->exhaustive;
     to->sampled += from->sampled;
     to->skipped += from->skipped;
+    for (int i = 0; i < BOUNDS; i++)
+        to->complete_to[i] += from->complete_to[i];
     to->recoveries += from->recoveries;
     to->leaves += from->leaves;
     to->noise += from->noise;
     to->nested += from->nested;
+    to->nested_twice += from->nested_twice;
     to->refused += from->refused;
     to->states += from->states;
     to->hash = rng_mix(to->hash ^ from->hash);
@@ -68,56 +72,113 @@ void tally_add(struct tally *to, const struct tally *from)
     mpz_add(to->exact, to->exact, from->exact);
 }
 
+const char *tally_coverage(const struct tally *tally, char *text, size_t room)
+{
+    uint64_t bounded = 0;
+    int least = BOUNDS;
+
+    for (int i = BOUNDS; i-- > 0;) {
+        bounded += tally->complete_to[i];
+        if (tally->complete_to[i])
+            least = i;
+    }
+    if (tally->exhaustive == tally->points && tally->skipped == 0)
+        snprintf(text, room, "exhaustive");
+    else if (bounded == tally->points - tally->exhaustive && tally->skipped == 0)
+        snprintf(text, room, "complete up to k = %d", least);
+    else
+        snprintf(text, room, "sampled");
+    return text;
+}
+
 void explorer_init(struct explorer *explorer, const struct budget *budget,
                    const struct pc_store *store, const char *tuning, uint64_t seed)
 {
     *explorer = (struct explorer){.budget = *budget};
     judge_init(&explorer->judge, store, tuning);
-    judge_init(&explorer->inner, store, tuning);
     tape_init(&explorer->tape, seed);
+    for (int i = 0; i < DEEPER_MOST; i++) {
+        judge_init(&explorer->inner[i], store, tuning);
+        tape_init(&explorer->deep[i], seed);
+    }
+    if (explorer->budget.depth == 0)
+        explorer->budget.depth = 2;
     tally_init(&explorer->tally);
 }
 
 void explorer_release(struct explorer *explorer)
 {
-    judge_release(&explorer->inner);
+    for (int i = 0; i < DEEPER_MOST; i++) {
+        judge_release(&explorer->inner[i]);
+        tape_release(&explorer->deep[i]);
+    }
+    pc_disk_free(explorer->view);
+    free(explorer->crashed.slots);
     judge_release(&explorer->judge);
     tape_release(&explorer->tape);
     tally_release(&explorer->tally);
-    free(explorer->states);
+    free(explorer->states.slots);
     free(explorer->later);
 }
 
 /* ---- one point ---- */
 
-static void note_state(struct explorer *explorer, uint64_t hash)
+bool hashes_add(struct hashes *set, uint64_t hash)
 {
-    size_t used = explorer->tally.states, room = explorer->state_room, i;
+    size_t room = set->room, i;
 
-    if ((used + 1) * 2 > room) {
-        uint64_t *old = explorer->states;
+    if ((set->count + 1) * 2 > room) {
+        uint64_t *old = set->slots;
 
-        explorer->state_room = room ? room * 2 : 1024;
-        explorer->states = calloc(explorer->state_room, sizeof *explorer->states);
-        must(explorer->states != NULL);
+        set->room = room ? room * 2 : 1024;
+        set->slots = calloc(set->room, sizeof *set->slots);
+        must(set->slots != NULL);
         for (size_t o = 0; o < room; o++)
             if (old[o]) {
-                i = old[o] % explorer->state_room;
-                while (explorer->states[i])
-                    i = (i + 1) % explorer->state_room;
-                explorer->states[i] = old[o];
+                i = old[o] % set->room;
+                while (set->slots[i])
+                    i = (i + 1) % set->room;
+                set->slots[i] = old[o];
             }
         free(old);
     }
-    explorer->tally.hash = rng_mix(explorer->tally.hash ^ hash);
     hash |= 1;
-    i = hash % explorer->state_room;
-    while (explorer->states[i] && explorer->states[i] != hash)
-        i = (i + 1) % explorer->state_room;
-    if (explorer->states[i] == 0) {
-        explorer->states[i] = hash;
-        explorer->tally.states++;
+    i = hash % set->room;
+    while (set->slots[i] && set->slots[i] != hash)
+        i = (i + 1) % set->room;
+    if (set->slots[i] == hash)
+        return false;
+    set->slots[i] = hash;
+    set->count++;
+    return true;
+}
+
+static void note_state(struct explorer *explorer, uint64_t hash)
+{
+    explorer->tally.hash = rng_mix(explorer->tally.hash ^ hash);
+    explorer->tally.states += hashes_add(&explorer->states, hash);
+}
+
+/* Of the alternatives that the bound still allows (the nearest, if none is) one is drawn, nearest
+ * first. */
+static size_t choose_near(struct explorer *explorer, const struct pc_choice *choice,
+                          uint64_t anchor)
+{
+    uint32_t allowed = 0, nearest = UINT32_MAX, rank;
+
+    for (size_t i = 0; i < choice->n; i++) {
+        allowed += choice->costs[i] <= explorer->left;
+        if (choice->costs[i] < nearest)
+            nearest = choice->costs[i];
     }
+    explorer->cut |= allowed < choice->n;
+    rank = tape_choose(&explorer->tape, TAPE_CRASH, anchor, allowed ? allowed : 1);
+    for (uint32_t cost = nearest;; cost++)
+        for (size_t i = 0; i < choice->n; i++)
+            if (choice->costs[i] == cost && rank-- == 0) {
+                explorer->left -= cost < explorer->left ? cost : explorer->left;
+                return i;
+            }
 }
 
 static size_t choose(void *ctx, const struct pc_choice *choice)
@@ -125,6 +186,8 @@ static size_t choose(void *ctx, const struct pc_choice *choice)
     struct explorer *explorer = ctx;
     uint64_t anchor = choice->key ^ XXH3_64bits(choice->items, choice->n * sizeof *choice->items);
 
+    if (explorer->bounded && choice->costs)
+        return choose_near(explorer, choice, anchor);
     return tape_choose(&explorer->tape, TAPE_CRASH, anchor, (uint32_t)choice->n);
 }
 
@@ -151,55 +214,6 @@ void point_record(struct point *point, const struct verdict *verdict, enum pc_fi
     if (finding->trouble == TROUBLE_BITROT && point->explorer->judge.fault.fired == 0)
         finding->trouble = TROUBLE_NONE; /* it broke before any bit did */
     finding->trouble_at = point->question.trouble_at;
-}
-
-/* One image of the recovery's own log: nothing of it kept, all, or some. */
-static bool run_nested(struct point *point, struct pc_image *image, size_t k, uint32_t way)
-{
-    struct explorer *explorer = point->explorer;
-    struct question question = point->question;
-    struct rng rng = rng_seeded(explorer->tape.seed ^ point->k << 20 ^ k << 8 ^ way);
-    enum pc_fill fill = way & 1 ? PC_FILL_NOISE : PC_FILL_ZERO;
-    struct verdict verdict;
-    size_t ignored;
-
-    pc_image_begin(image, NULL, fill);
-    for (uint32_t i = 0; way > 0 && i < pc_image_items(image); i++)
-        pc_image_set(image, i, way > 1 && rng_chance(&rng, way - 1, 3));
-    question.life = way == 1;
-    question.by_use = false;
-    judge_image(&explorer->inner, image, &question, &verdict, &ignored);
-    explorer->tally.recoveries++;
-    explorer->tally.nested++;
-    explorer->spent++;
-    if (verdict.rule == RULE_NONE)
-        return true;
-    point_record(point, &verdict, point->fill);
-    point->finding->cuts = 2;
-    finding_cut(explorer->judge.disk, image, k, false, fill, &point->finding->cut[1]);
-    return false;
-}
-
-/* Crashes inside the recovery that just ran, at every frontier of its open. The floor stays that of
- * the first crash. What that recovery did not look at is durable as it is newest. */
-static bool nested(struct point *point)
-{
-    struct pc_disk *disk = point->explorer->judge.disk;
-    bool ok = true;
-
-    pc_image_answer(point->image, NULL);
-    pc_disk_settle(disk);
-    for (size_t k = 0; ok && k <= point->opened; k++) {
-        struct pc_image *image;
-
-        if (!pc_disk_is_frontier(disk, k))
-            continue;
-        image = pc_image_new(disk, k);
-        for (uint32_t way = 0; ok && way < (pc_image_items(image) ? 4u : 1u); way++)
-            ok = run_nested(point, image, k, way);
-        pc_image_free(image);
-    }
-    return ok;
 }
 
 /* Runs the leaf that the image is set up for. False: a violation was recorded. */
@@ -262,7 +276,7 @@ bool point_finish(struct point *point)
     if (point_due(number, point->explorer->budget.trouble) && !point->question.lied)
         remember(point);
     return !point_due(number, point->explorer->budget.nested) || point->question.lied ||
-           nested(point);
+           point_nested(point);
 }
 
 /* ---- all images of a point ---- */
@@ -366,8 +380,20 @@ static bool search_leaf(struct point *point, struct sums *sums)
     return ok;
 }
 
+bool point_search_leaf(struct point *point)
+{
+    struct sums none = {.countable = false};
+
+    return search_leaf(point, &none);
+}
+
+struct pc_chooser point_chooser(struct point *point)
+{
+    return (struct pc_chooser){point->explorer, choose};
+}
+
 /* Whatever else was seen: it was another run. */
-static bool same_tree(struct point *point)
+bool point_same_tree(struct point *point)
 {
     struct verdict verdict = {.rule = RULE_NONDETERMINISM};
 
@@ -401,7 +427,7 @@ static bool search_as(struct point *point, bool by_use, bool *complete)
         ok = search_leaf(point, &sums);
         leaves++;
         more = ok && tape_advance(&explorer->tape, TAPE_CRASH);
-        ok = same_tree(point) && ok;
+        ok = point_same_tree(point) && ok;
     }
     point->by_use = false;
     *complete = ok && !more && !pc_image_gave_up(point->image);
@@ -426,11 +452,13 @@ static bool search(struct point *point, bool *complete)
                   pc_model_is_lattice(session->trace->disk.model) &&
                   !point->explorer->budget.by_reads;
 
+    point->searched_by_use = by_use;
     if (by_use && !search_as(point, true, complete))
         return false;
     if (by_use && !pc_image_gave_up(point->image))
         return true;
     point->explorer->tally.by_reads++;
+    point->searched_by_use = false;
     if (by_use) {
         pc_image_free(point->image);
         point->image = finding_image(session->disk, point->k, point->inside);
@@ -470,7 +498,8 @@ static void explore_point(struct explorer *explorer, struct session *session, si
             explorer->tally.exhaustive++;
         else {
             explorer->tally.sampled++;
-            point_sample(&point);
+            if (point_bounded(&point))
+                point_sample(&point);
         }
     }
     free(point.seen);
@@ -496,7 +525,8 @@ void explore_epoch(struct explorer *explorer, struct session *session, struct fi
     uint64_t spent = explorer->spent;
 
     judge_forget(&explorer->judge, &session->model);
-    judge_forget(&explorer->inner, &session->model);
+    for (int i = 0; i < DEEPER_MOST; i++)
+        judge_forget(&explorer->inner[i], &session->model);
     explorer->tally.epochs++;
     explorer->tally.hash = rng_mix(explorer->tally.hash ^ session->results);
     explorer->tally.hash = rng_mix(explorer->tally.hash ^ pc_disk_hash(session->disk));
@@ -535,8 +565,12 @@ void explore_epoch(struct explorer *explorer, struct session *session, struct fi
         free(later->states);
     }
     explorer->later_count = 0;
-    explorer->tally.refused += explorer->judge.refused + explorer->inner.refused;
-    explorer->judge.refused = explorer->inner.refused = 0;
+    explorer->tally.refused += explorer->judge.refused;
+    explorer->judge.refused = 0;
+    for (int i = 0; i < DEEPER_MOST; i++) {
+        explorer->tally.refused += explorer->inner[i].refused;
+        explorer->inner[i].refused = 0;
+    }
     for (int i = 0; i < TROUBLES; i++) {
         explorer->tally.troubled[i] = explorer->judge.troubled[i];
         explorer->tally.trouble_showed[i] = explorer->judge.showed[i];

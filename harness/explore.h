@@ -27,8 +27,11 @@ bool order_from_name(const char *name, enum order *order);
 struct budget {
     enum order order;
     uint32_t leaves;  /* recoveries per crash point before it is sampled instead */
-    uint32_t samples; /* seeded images per sampled crash point, besides the families */
+    uint32_t bounded; /* recoveries per crash point for what is near the poles, where the search did
+                         not end; 0: none */
+    uint32_t samples; /* seeded images per sampled crash point, besides the families; 0: neither */
     uint32_t nested;  /* one leaf in so many is crashed again inside its recovery; 0: none */
+    uint32_t depth;   /* crashes in a row, at most 3; 0: 2 */
     uint32_t trouble; /* one leaf in so many meets bit rot, a failing read, no memory; 0: none */
     bool scan_claims; /* the log reader always looks for claims for real */
     enum trouble trouble_kind; /* this kind alone; TROUBLE_NONE: all */
@@ -42,10 +45,14 @@ struct budget {
     uint32_t tail;             /* only crash points within the last so many operations; 0: all */
 };
 
+#define BOUNDS 4 /* 0, 1, 2, and more */
+
 struct tally {
     uint64_t traces, ops, calls, epochs;
     uint64_t points, exhaustive, sampled, skipped;
-    uint64_t recoveries, leaves, noise, nested, refused, states;
+    uint64_t
+        complete_to[BOUNDS]; /* sampled points, complete up to so many micro-ops from each pole */
+    uint64_t recoveries, leaves, noise, nested, nested_twice, refused, states;
     uint64_t hash;      /* of all that was done and seen, in order: equal for equal runs */
     uint64_t rechecked; /* traces that were run twice and compared */
     uint64_t assumed;   /* checks that were said to fail for a whole class of images */
@@ -58,6 +65,8 @@ struct tally {
     mpz_t exact;  /* of the exhaustive points alone */
 };
 
+/* "exhaustive", "complete up to k = 1" or "sampled": what can be said of all crash points. */
+const char *tally_coverage(const struct tally *tally, char *text, size_t room);
 void tally_init(struct tally *tally);
 void tally_release(struct tally *tally);
 void tally_add(struct tally *to, const struct tally *from);
@@ -71,16 +80,29 @@ struct later {
     uint8_t *states; /* of the items */
 };
 
+/* Hashes seen so far, open addressing. */
+struct hashes {
+    uint64_t *slots;
+    size_t count, room;
+};
+
+bool hashes_add(struct hashes *set, uint64_t hash); /* false: it was there */
+
+#define DEEPER_MOST 2 /* crashes after the first */
+
 struct explorer {
     struct budget budget;
-    struct judge judge, inner; /* inner: recoveries of crashed recoveries */
-    struct tape tape;
+    struct judge judge, inner[DEEPER_MOST]; /* inner: recoveries of crashed recoveries */
+    struct tape tape, deep[DEEPER_MOST];
     struct tally tally;
-    uint64_t *states; /* hashes of the recovered states seen, open addressing */
-    size_t state_room;
+    struct hashes states;  /* recovered */
+    struct hashes crashed; /* disks whose recovery was crashed */
+    struct pc_disk *view;
     struct later *later;
     uint32_t later_count;
-    uint64_t spent; /* recoveries of this trace */
+    uint64_t spent;    /* recoveries of this trace */
+    bool bounded, cut; /* the search keeps near a pole; and has left something out for it */
+    uint32_t left;     /* micro-ops that may still be settled in another way than the pole's */
     void (*position)(void *ctx, uint32_t epoch, uint64_t k, uint64_t leaf); /* NULL: none */
     void *position_ctx;
 };

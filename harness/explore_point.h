@@ -4,6 +4,14 @@
 
 #include "explore.h"
 
+/* A crash within a recovery. */
+struct again {
+    struct pc_disk *disk; /* of that recovery */
+    struct pc_image *image;
+    size_t k;
+    enum pc_fill fill;
+};
+
 struct point {
     struct explorer *explorer;
     struct session *session;
@@ -12,11 +20,13 @@ struct point {
     size_t k;
     bool inside; /* in the middle of call k */
     struct question question;
-    uint64_t leaf;     /* number of the next leaf of this point */
-    enum pc_fill fill; /* of the newest leaf */
-    size_t opened;     /* calls of the newest recovery when its open returned */
-    bool by_use;       /* what recovery uses is decided, not what it reads (verdict.h) */
-    uint64_t *seen;    /* hashes of sampled images */
+    uint64_t leaf;        /* number of the next leaf of this point */
+    enum pc_fill fill;    /* of the newest leaf */
+    size_t opened;        /* calls of the newest recovery when its open returned */
+    bool searched_by_use; /* so the search was made */
+    bool by_use;          /* what recovery uses is decided, not what it reads (verdict.h) */
+    struct again again[DEEPER_MOST];
+    uint64_t *seen; /* hashes of sampled images */
     uint32_t seen_count, seen_room;
 };
 
@@ -31,6 +41,14 @@ uint8_t *point_states(const struct point *point); /* of the items; free it */
 void point_record(struct point *point, const struct verdict *verdict, enum pc_fill fill);
 bool point_due(uint64_t leaf, uint32_t every);
 
+/* One leaf of a search from `chooser`'s answers, and all that is done with it. */
+bool point_search_leaf(struct point *point);
+struct pc_chooser point_chooser(struct point *point);
+bool point_same_tree(struct point *point);
+/* explore_nested.c: crashes inside the recovery that just ran. False: a violation was recorded. */
+bool point_nested(struct point *point);
+/* explore_bounded.c: all that is near one of the poles, nearest first. */
+bool point_bounded(struct point *point);
 /* explore_sample.c: families of images and seeded ones, where a search does not end. */
 bool point_sample(struct point *point);
 /* explore_order.c: instead of the search, where the budget asks for another order. */

@@ -31,6 +31,8 @@ bool point_run_set(struct point *point, enum pc_fill fill)
     return true;
 }
 
+#define STRATA_MOST 24
+
 enum family {
     FAMILY_NONE,
     FAMILY_PREFIX, /* all before an item */
@@ -115,6 +117,45 @@ static bool run_member(struct point *point, struct member member)
     return ok;
 }
 
+/* What kind of loss it would be: of what, in which sort of file, by which call. */
+static uint64_t stratum_of(const struct point *point, uint32_t i)
+{
+    struct pc_item item;
+    const char *name;
+    uint64_t hash;
+
+    pc_image_item(point->image, i, &item);
+    name = strrchr(item.path, '.');
+    if (name == NULL)
+        name = strrchr(item.path, '/');
+    hash = (uint64_t)item.kind << 8 | pc_disk_call(point->session->disk, item.call)->kind;
+    for (; name && *name; name++)
+        if (*name < '0' || *name > '9')
+            hash = rng_mix(hash ^ (uint8_t)*name);
+    return rng_mix(hash);
+}
+
+/* One image per stratum first: the newest of its items is lost, with what needs it. */
+static bool run_strata(struct point *point)
+{
+    uint32_t n = (uint32_t)pc_image_items(point->image), count = 0;
+    uint64_t strata[STRATA_MOST];
+    bool ok = true;
+
+    for (uint32_t i = n; ok && i-- > 0 && count < STRATA_MOST;) {
+        uint64_t stratum = stratum_of(point, i);
+        uint32_t s = 0;
+
+        while (s < count && strata[s] != stratum)
+            s++;
+        if (s < count)
+            continue;
+        strata[count++] = stratum;
+        ok = run_member(point, (struct member){.family = FAMILY_ALL_BUT_ONE, .item = i});
+    }
+    return ok;
+}
+
 bool point_sample(struct point *point)
 {
     struct explorer *explorer = point->explorer;
@@ -122,6 +163,10 @@ bool point_sample(struct point *point)
     struct rng rng =
         rng_seeded(explorer->tape.seed ^ (uint64_t)point->k << 32 ^ point->session->epoch);
 
+    if (explorer->budget.samples == 0)
+        return true;
+    if (!run_strata(point))
+        return false;
     for (int family = 0; family < FAMILY_RANDOM; family++) {
         bool single = family == FAMILY_NONE || family >= FAMILY_NO_DATA;
 

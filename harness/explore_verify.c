@@ -75,7 +75,7 @@ bool point_witness(struct point *point, const uint8_t *states, const struct sigh
     question.by_use = false;
     question.life = sight->life;
     for (uint64_t w = 0; w < WITNESSES; w++) {
-        struct judge *judge = &explorer->inner;
+        struct judge *judge = &explorer->inner[0];
         struct verdict verdict;
         size_t ignored;
 

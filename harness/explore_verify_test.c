@@ -73,9 +73,9 @@ static void explore(const struct pc_store *store, uint64_t seed, enum pc_model m
     snprintf(out->text, sizeof out->text, "%s", finding.verdict.text);
     tally_init(&out->tally);
     tally_add(&out->tally, &explorer.tally);
-    out->states = explorer.states;
-    out->room = explorer.state_room;
-    explorer.states = NULL;
+    out->states = explorer.states.slots;
+    out->room = explorer.states.room;
+    explorer.states.slots = NULL;
     explorer_release(&explorer);
     trace_release(&trace);
 }

@@ -12,6 +12,7 @@
 #include "trace.h"
 
 #define CUT_ITEMS 256
+#define CUTS_MOST 3
 
 /* A sync that would have made lost items durable: of `path`, after so many calls of the epoch. */
 #define CUT_REMEDIES 12
@@ -35,8 +36,8 @@ struct finding {
     bool live; /* seen while the store ran, not after a crash */
     struct verdict verdict;
     uint32_t op;   /* live: the operation; else the one during which the power failed */
-    uint32_t cuts; /* 0, 1, or 2 with a second crash within the recovery */
-    struct cut cut[2];
+    uint32_t cuts; /* 0, 1, or more with crashes within the recovery, and within that */
+    struct cut cut[CUTS_MOST];
     bool scanned;         /* the log reader looked for claims for real */
     enum trouble trouble; /* met by the last recovery */
     uint32_t trouble_at;

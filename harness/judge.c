@@ -439,6 +439,7 @@ static void examine(struct judge *judge, const struct question *question, struct
     }
     if (!judge_looked(judge, &judge->seen, verdict))
         return;
+    judge->answered = true;
     judge_state(judge, question, verdict);
     if (verdict->rule != RULE_NONE)
         return;
@@ -527,6 +528,7 @@ void judge_image(struct judge *judge, struct pc_image *image, const struct quest
 
     *verdict = (struct verdict){0};
     judge->now = judge->seen.now = question->now;
+    judge->answered = false;
     seen_clear(&judge->seen);
     boot(judge, image);
     if (question->by_use)

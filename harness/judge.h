@@ -42,8 +42,9 @@ struct judge {
     uint64_t passed[JUDGE_MEMO];    /* states judged good: see judge_forget */
     const struct model *memo_model; /* one of the two models that an epoch is judged by */
     void *db;
-    uint64_t now;                                  /* what the store is told */
-    struct pc_fault fault;                         /* of the trouble */
+    bool answered;         /* the newest recovery: `seen` is what was recovered, not an error */
+    uint64_t now;          /* what the store is told */
+    struct pc_fault fault; /* of the trouble */
     uint64_t troubled[TROUBLES], showed[TROUBLES]; /* tried; and the store noticed */
     uint64_t recoveries, refused;                  /* refused: opened with a typed error, and may */
 };

@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "base/check.h"
+#include "base/rng.h"
 
 #define OPTIONAL_MAX 8u /* errors looked for at once; a store that fails stop has one that counts */
 
@@ -866,20 +867,37 @@ static void judge(struct judging *judging, struct verdict *verdict)
         diagnose(judging, verdict);
 }
 
+static void bounds(const struct model *model, size_t at, bool kill, size_t trust,
+                   struct judging *judging)
+{
+    for (uint32_t i = 1; i <= model->unit_count; i++)
+        if (model->units[i].begun <= at)
+            judging->ceiling = i;
+    for (uint32_t i = 0; i < model->promise_count; i++)
+        if (model->promises[i].at <= at && model->promises[i].at <= trust &&
+            model->promises[i].units > judging->floor)
+            judging->floor = model->promises[i].units;
+    if (kill)
+        judging->floor = model_acknowledged(model, at);
+}
+
+uint64_t model_terms(const struct model *model, size_t at, bool kill, size_t trust)
+{
+    struct judging judging = {.at = at};
+    bool plain = !model_expires(model);
+
+    bounds(model, at, kill, trust, &judging);
+    for (uint32_t i = 1; i <= judging.ceiling; i++)
+        plain &= model->units[i].status != UNIT_ERROR;
+    return rng_mix((uint64_t)judging.floor << 32 | judging.ceiling) ^ rng_mix(plain ? 0 : at + 1);
+}
+
 void model_judge(struct model *model, size_t at, bool kill, size_t trust, const struct seen *seen,
                  struct verdict *verdict)
 {
     struct judging judging = {.model = model, .seen = seen, .at = at};
 
-    for (uint32_t i = 1; i <= model->unit_count; i++)
-        if (model->units[i].begun <= at)
-            judging.ceiling = i;
-    for (uint32_t i = 0; i < model->promise_count; i++)
-        if (model->promises[i].at <= at && model->promises[i].at <= trust &&
-            model->promises[i].units > judging.floor)
-            judging.floor = model->promises[i].units;
-    if (kill)
-        judging.floor = model_acknowledged(model, at);
+    bounds(model, at, kill, trust, &judging);
     judge(&judging, verdict);
 }
 

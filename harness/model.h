@@ -204,6 +204,8 @@ bool model_uncertain(const struct model *model, struct bytes key);
  * `trust`: promises made at a later position do not count (a sync lied). */
 void model_judge(struct model *model, size_t at, bool kill, size_t trust, const struct seen *seen,
                  struct verdict *verdict);
+/* A hash of all that the verdict on a state depends on beside it. */
+uint64_t model_terms(const struct model *model, size_t at, bool kill, size_t trust);
 /* The store was closed and opened in the same process: looks for the optional units, and settles
  * them. Everything acknowledged must be there. */
 void model_reopened(struct model *model, size_t at, const struct seen *seen,

@@ -105,9 +105,9 @@ static uint64_t fresh_seed(void)
 static char *repeat_command(const struct options *opts, const struct campaign *campaign,
                             const char *profile)
 {
-    static const char *const kept[] = {"store",   "model",  "faults",        "sector",
-                                       "ops",     "leaves", "samples",       "nested",
-                                       "witness", "traces", "exhaustive-ops"};
+    static const char *const kept[] = {"store", "model",   "faults",  "sector",
+                                       "ops",   "leaves",  "samples", "nested",
+                                       "depth", "witness", "traces",  "exhaustive-ops"};
     bool every = options_flag(opts, "every-fault");
     char *text = NULL;
     size_t size;
@@ -152,12 +152,14 @@ static struct budget budget_of(const struct options *opts, bool matrix)
 {
     return (struct budget){.leaves = (uint32_t)given_or(opts, "leaves", matrix ? 48 : 96),
                            .samples = (uint32_t)given_or(opts, "samples", matrix ? 12 : 24),
+                           .bounded = (uint32_t)given_or(opts, "leaves", matrix ? 48 : 96),
                            .nested = (uint32_t)given_or(opts, "nested", 64),
+                           .depth = (uint32_t)given_or(opts, "depth", 3),
                            .witness = (uint32_t)given_or(opts, "witness", 20),
                            .by_reads = options_flag(opts, "by-reads"),
                            .trouble = 24,
                            .life = 4,
-                           .recoveries = 6000};
+                           .recoveries = 7000};
 }
 
 static int run_shard(const struct options *opts, struct campaign *campaign)
@@ -235,6 +237,8 @@ static int run_command(const struct options *opts)
     if (options_flag(opts, "reference"))
         return reference_command(opts, &campaign);
     campaign.budget = budget_of(opts, matrix);
+    if (campaign.budget.depth < 1 || campaign.budget.depth > CUTS_MOST)
+        return usage_error("--depth takes 1 to 3", NULL);
     if (!audit && !matrix && !order_from_name(options_text(opts, "order"), &campaign.budget.order))
         return usage_error("no such order", options_text(opts, "order"));
     command = repeat_command(opts, &campaign, profile);
@@ -313,12 +317,28 @@ static bool has_trouble(const struct script *script)
     return false;
 }
 
+static uint32_t crashes_in_a_row(const struct script *script)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = script->trace.op_count; i-- > 0;) {
+        enum op_kind kind = script->trace.ops[i].kind;
+
+        if (kind != OP_CRASH && kind != OP_LOSE && kind != OP_KEEP && kind != OP_RECOVER &&
+            kind != OP_TROUBLE && kind != OP_CHECK && kind != OP_EXPLORE)
+            break;
+        count += kind == OP_CRASH;
+    }
+    return count;
+}
+
 static bool neighbourhood(const struct script *script, const struct pc_store *store,
                           struct trace *trace, struct finding *finding)
 {
     struct budget budget = {.leaves = 2000,
                             .samples = 120,
-                            .nested = 4,
+                            .nested = crashes_in_a_row(script) > 1 ? 4 : 0,
+                            .depth = crashes_in_a_row(script),
                             .witness = 1,
                             .life = 2,
                             .recoveries = 10000,

@@ -436,6 +436,7 @@ void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *
     state.budget = (struct budget){.leaves = 48,
                                    .samples = 18,
                                    .nested = nested ? 2 : 0,
+                                   .depth = finding->cuts,
                                    .witness = finding->verdict.rule == RULE_UNVERIFIED,
                                    .trouble = finding->trouble ? 1 : 0,
                                    .trouble_kind = finding->trouble,
@@ -445,6 +446,15 @@ void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *
                                    .recoveries = 6000};
     if (!shrink->forked)
         place_aims(trace, shrink->store, state.aims);
+    if (nested) { /* perhaps one crash is enough */
+        struct budget whole = state.budget;
+        struct trace same;
+
+        state.budget.nested = 0;
+        trace_copy(&same, trace);
+        if (!take(&state, &same))
+            state.budget = whole;
+    }
     trim(&state);
     state.budget.tail = finding->live ? 0 : 4;
     for (int round = 0; round < 4; round++)

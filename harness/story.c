@@ -187,6 +187,7 @@ static void tell_models(FILE *out, const struct trace *trace, const struct findi
     struct budget budget = {.leaves = 200,
                             .samples = 30,
                             .nested = finding->cuts > 1 ? 2 : 0,
+                            .depth = finding->cuts,
                             .trouble = finding->trouble ? 1 : 0,
                             .trouble_kind = finding->trouble,
                             .scan_claims = finding->scanned,

@@ -134,6 +134,9 @@ struct pc_choice {
     size_t n;
     const uint32_t *items;
     uint64_t key; /* what is asked, where the items alone do not say it (verdict.h); else 0 */
+    /* After pc_image_measure: each alternative settles so many items, or more, in another way than
+     * the pole has them. Else NULL. */
+    const uint32_t *costs;
 };
 
 struct pc_chooser {
@@ -160,6 +163,10 @@ void pc_image_begin(struct pc_image *image, const struct pc_chooser *chooser, en
 
 /* From now on `chooser` answers; what was decided stays. NULL: the newest is durable. */
 void pc_image_answer(struct pc_image *image, const struct pc_chooser *chooser);
+
+/* From now until pc_image_begin each question says how far its alternatives are from a pole: the
+ * image in which the first `kept` items are durable and no others. */
+void pc_image_measure(struct pc_image *image, uint32_t kept);
 
 /* Micro-ops that were open when the image was made, in issue order. */
 size_t pc_image_items(const struct pc_image *image);

@@ -1,0 +1,76 @@
+/* explore_nested_test.c: crashes within recoveries, with mistakes that no single crash shows. */
+#include "toy_test.h"
+
+static uint32_t rules[RULES], third;
+
+/* Explores random traces of the toy with a mistake; how many of them break a rule? */
+static uint32_t broken(enum mistake mistake, const struct budget *budget,
+                       const struct pc_store *store, const struct shape *shape)
+{
+    static const enum pc_model models[] = {PC_PREFIX, PC_POSIX, PC_EXT4_ORDERED, PC_BTRFS};
+    static struct finding finding;
+    uint32_t count = 0;
+
+    memset(rules, 0, sizeof rules);
+    third = 0;
+    for (uint64_t seed = 0; seed < 24; seed++) {
+        struct explorer explorer;
+        struct trace trace;
+
+        random_trace(&trace, seed, models[seed % 4], shape);
+        explorer_init(&explorer, budget, store, "", trace.seed);
+        planted = mistake;
+        explore_trace(&explorer, &trace, store, &finding);
+        if (finding.found) {
+            rules[finding.verdict.rule]++;
+            third += finding.cuts == 3;
+            assert_int_equal(shrink_replay(store, &trace, &finding), finding.verdict.rule);
+        }
+        planted = NOTHING;
+        count += finding.found;
+        explorer_release(&explorer);
+        trace_release(&trace);
+    }
+    return count;
+}
+
+/* N2. The record was never promised, so each recovery for itself is right. */
+static void what_a_recovery_has_dropped_stays_away(void **state)
+{
+    static const struct shape shape = {8, 150, 0, 64, false, false};
+    static const struct budget once = {.leaves = 300}, again = {.leaves = 300, .nested = 1};
+    struct pc_store modest = toy_store;
+    uint32_t found;
+
+    modest.promises &= ~(uint32_t)(PC_PROMISE_CLOSE | PC_PROMISE_PROCESS_KILL | PC_PROMISE_SYNC);
+    assert_int_equal(broken(NOTHING, &again, &modest, &shape), 0);
+    assert_int_equal(broken(DEAD_RETURNS, &once, &modest, &shape), 0);
+    found = broken(DEAD_RETURNS, &again, &modest, &shape);
+    print_message("found in %u of 24 traces\n", (unsigned)found);
+    assert_true(found > 16 && rules[RULE_PHANTOM] > 0);
+}
+
+/* It takes three power failures in a row, and the search makes them. */
+static void the_third_recovery_is_crashed_to(void **state)
+{
+    static const struct shape shape = {8, 150, 5, 64, false, false};
+    static const struct budget two = {.leaves = 300, .nested = 1, .depth = 2};
+    static const struct budget three = {.leaves = 300, .nested = 1, .depth = 3};
+    uint32_t found;
+
+    assert_int_equal(broken(NOTHING, &three, &toy_store, &shape), 0);
+    assert_int_equal(broken(THIRD_TIME, &two, &toy_store, &shape), 0);
+    found = broken(THIRD_TIME, &three, &toy_store, &shape);
+    print_message("found in %u of 24 traces\n", (unsigned)found);
+    assert_true(found > 8 && third == found);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_recovery_has_dropped_stays_away),
+        cmocka_unit_test(the_third_recovery_is_crashed_to),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
