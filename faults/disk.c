@@ -24,7 +24,8 @@ static void view_clear(struct pc_disk *disk)
     disk->mark = disk->steps = 0;
     disk->step_limit = UINT64_MAX;
     disk->read_only = disk->has_bad = false;
-    disk->insert_at = NEVER;
+    disk->insert_at = disk->defer_at = NEVER;
+    disk->deferred = NULL;
 }
 
 static void set_config(struct pc_disk *disk, const struct pc_disk_config *config)
@@ -199,6 +200,12 @@ void pc_disk_insert_sync(struct pc_disk *disk, size_t call, uint32_t sync)
 {
     disk->insert_at = (uint32_t)call;
     disk->insert_sync = sync;
+}
+
+void pc_disk_defer_unlink(struct pc_disk *disk, size_t call, size_t until)
+{
+    disk->defer_at = (uint32_t)call;
+    disk->defer_until = (uint32_t)until;
 }
 
 uint32_t disk_call(struct pc_disk *disk, const struct pc_call *call)

@@ -950,6 +950,13 @@ static void random_faults(void **state)
     over_seeds(faults_check, 300);
 }
 
+/* Many small blocks: with the stack of each the sanitizer takes as long as the test. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "malloc_context_size=2:quarantine_size_mb=32";
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -441,6 +441,13 @@ static int remove_name(struct pc_disk *disk, uint32_t dir, const char *name, siz
     if (kind == DISK_DIRECTORY && !is_empty(disk, inode))
         return -ENOTEMPTY;
     call.path = disk_join(disk, parent, name, len);
+    if (kind == DISK_FILE && disk->defer_at == disk->log.call_count) {
+        disk->defer_at = NEVER;
+        disk->deferred_dir = dir;
+        disk->deferred = entry->name;
+        disk->deferred_len = entry->len;
+        return 0;
+    }
     err = disk_refused(disk, &call);
     if (err)
         return err;

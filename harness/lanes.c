@@ -134,7 +134,7 @@ static void items(struct json *json, struct pc_image *image)
 }
 
 /* The image of the first cut, everything decided; NULL: there is none. */
-static struct pc_image *image_of(struct session *session, const struct finding *finding, size_t *k)
+struct pc_image *lanes_image(struct session *session, const struct finding *finding, size_t *k)
 {
     const struct cut *cut = &finding->cut[0];
     char why[160];
@@ -159,7 +159,7 @@ static struct pc_image *image_of(struct session *session, const struct finding *
 static void crash(struct json *json, struct session *session, const struct finding *finding)
 {
     size_t k;
-    struct pc_image *image = image_of(session, finding, &k);
+    struct pc_image *image = lanes_image(session, finding, &k);
 
     if (image == NULL)
         return;
@@ -283,7 +283,7 @@ char *lanes_disk(const struct trace *trace, const struct finding *finding,
     for (uint32_t i = 0; i < copy.op_count && play_step(&play, i, NULL); i++)
         ;
     play_end(&play);
-    image = image_of(&play.session, finding, &k);
+    image = lanes_image(&play.session, finding, &k);
     if (image) {
         struct pc_disk *disk = pc_disk_boot(image);
         FILE *out = open_memstream(&text, len);

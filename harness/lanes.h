@@ -13,6 +13,15 @@
 char *lanes_text(const struct trace *trace, const struct finding *finding,
                  const struct pc_store *store, bool survey);
 
+/* In words: the writes and what became of them, and side by side the operations, the calls and what
+ * they left on the disk, around the first crash. Nothing where there was none. */
+void lanes_tell(FILE *out, const struct trace *trace, const struct finding *finding,
+                const struct pc_store *store);
+
+/* The image of the first crash of a finding in a session that has run its trace, everything
+ * decided; *k: its place. NULL: there is none. */
+struct pc_image *lanes_image(struct session *session, const struct finding *finding, size_t *k);
+
 struct json;
 
 /* The calls of a disk, as members "calls" and "calls_left_out" of the open object. */

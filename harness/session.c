@@ -36,6 +36,8 @@ void session_init(struct session *session, struct trace *trace, const struct pc_
         session->faults[i].seen = session->faults[i].fired = 0;
     if (trace->insert_call)
         pc_disk_insert_sync(session->disk, trace->insert_call, trace->insert_sync);
+    if (trace->defer_until)
+        pc_disk_defer_unlink(session->disk, trace->defer_call, trace->defer_until);
     mount_disk(session);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 
+#include "lanes.h"
 #include "play.h"
 #include "shrink.h"
 
@@ -119,66 +120,28 @@ static void tell_operations(FILE *out, const struct trace *trace, const struct p
     trace_release(&copy);
 }
 
-static bool single_epoch(const struct trace *trace)
+/* Does no model show it that allows less than this one? faults/README.md has the inclusions. */
+static bool is_strongest(const bool shown[PC_MODELS], enum pc_model model)
 {
-    for (uint32_t i = 0; i < trace->op_count; i++)
-        if (trace->ops[i].kind == OP_CRASH)
+    static const enum pc_model less[][2] = {{PC_PROCESS_KILL, PC_PREFIX},
+                                            {PC_PREFIX, PC_POSIX},
+                                            {PC_PROCESS_KILL, PC_POSIX},
+                                            {PC_POSIX, PC_POSIX_MIN},
+                                            {PC_PREFIX, PC_POSIX_MIN},
+                                            {PC_PROCESS_KILL, PC_POSIX_MIN},
+                                            {PC_EXT4_ORDERED, PC_EXT4_WRITEBACK},
+                                            {PC_EXT4_ORDERED, PC_POSIX},
+                                            {PC_EXT4_ORDERED, PC_POSIX_MIN},
+                                            {PC_EXT4_WRITEBACK, PC_POSIX},
+                                            {PC_EXT4_WRITEBACK, PC_POSIX_MIN},
+                                            {PC_XFS, PC_POSIX},
+                                            {PC_XFS, PC_POSIX_MIN},
+                                            {PC_BTRFS, PC_POSIX_MIN}};
+
+    for (size_t i = 0; i < sizeof less / sizeof less[0]; i++)
+        if (less[i][1] == model && shown[less[i][0]])
             return false;
     return true;
-}
-
-/* The call after which a sync is missing, in words. */
-static void tell_place(FILE *out, const struct trace *trace, const struct pc_store *store,
-                       const struct remedy *remedy)
-{
-    struct finding ignored = {0};
-    struct trace copy;
-    struct play play;
-
-    trace_copy(&copy, trace);
-    play_init(&play, &copy, store, NULL, &ignored);
-    for (uint32_t i = 0; i < copy.op_count && play_step(&play, i, NULL); i++)
-        ;
-    play_end(&play);
-    if (remedy->call <= pc_disk_call_count(play.session.disk)) {
-        const struct pc_call *call = pc_disk_call(play.session.disk, remedy->call - 1);
-
-        fprintf(out, "  a sync of %s after the %s of %s%s%s (op %llu)\n", remedy->path,
-                pc_call_kind_name(call->kind), call->path, *call->to ? " to " : "", call->to,
-                (unsigned long long)call->mark);
-    }
-    play_release(&play);
-    trace_release(&copy);
-}
-
-/* Which sync, had the store made it, would have prevented it? Each is tried by a search. */
-static void tell_remedies(FILE *out, const struct trace *trace, const struct finding *finding,
-                          const struct pc_store *store, const struct shrink *helper)
-{
-    struct budget budget = {.leaves = 400, .samples = 30, .life = 4, .recoveries = 20000};
-    struct shrink shrink = *helper;
-    uint32_t found = 0;
-
-    if (finding->cuts != 1 || finding->cut[0].remedy_count == 0 || !single_epoch(trace))
-        return;
-    for (uint32_t r = 0; r < finding->cut[0].remedy_count; r++) {
-        const struct remedy *remedy = &finding->cut[0].remedies[r];
-        struct trace copy;
-        struct finding other;
-
-        trace_copy(&copy, trace);
-        copy.insert_call = remedy->call;
-        copy.insert_sync = remedy->sync;
-        if (!shrink_probe(&shrink, &copy, &budget, &other)) {
-            fputs(found++ ? "" : "it would not have happened with\n", out);
-            tell_place(out, trace, store, remedy);
-        }
-        trace_release(&copy);
-    }
-    if (found == 0)
-        fputs(
-            "no single sync of what was lost prevents it: look for an order, or a missing check\n",
-            out);
 }
 
 static void tell_models(FILE *out, const struct trace *trace, const struct finding *finding,
@@ -195,6 +158,7 @@ static void tell_models(FILE *out, const struct trace *trace, const struct findi
                             .life = 4,
                             .recoveries = 20000};
     struct shrink shrink = *helper;
+    bool shown[PC_MODELS] = {false};
 
     fputs("shows under:", out);
     for (int m = 0; m < PC_MODELS; m++) {
@@ -205,12 +169,17 @@ static void tell_models(FILE *out, const struct trace *trace, const struct findi
             continue;
         trace_copy(&copy, trace);
         copy.disk.model = (enum pc_model)m;
-        if ((enum pc_model)m == trace->disk.model ||
-            (shrink_probe(&shrink, &copy, &budget, &other) &&
-             other.verdict.rule == finding->verdict.rule))
+        shown[m] = (enum pc_model)m == trace->disk.model ||
+                   (shrink_probe(&shrink, &copy, &budget, &other) &&
+                    other.verdict.rule == finding->verdict.rule);
+        if (shown[m])
             fprintf(out, " %s", pc_model_name((enum pc_model)m));
         trace_release(&copy);
     }
+    fputs("\nthe strongest of them (those that promise most):", out);
+    for (int m = 0; m < PC_MODELS; m++)
+        if (shown[m] && is_strongest(shown, (enum pc_model)m))
+            fprintf(out, " %s", pc_model_name((enum pc_model)m));
     fputc('\n', out);
 }
 
@@ -237,6 +206,7 @@ void story_tell(FILE *out, const struct trace *trace, const struct finding *find
     if (finding->trouble)
         fprintf(out, "while it recovers: %s, number %u\n", trouble_name(finding->trouble),
                 (unsigned)finding->trouble_at);
-    tell_remedies(out, trace, finding, store, &helper);
+    lanes_tell(out, trace, finding, store);
+    story_remedies(out, trace, finding, &helper);
     tell_models(out, trace, finding, &helper);
 }
