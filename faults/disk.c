@@ -25,7 +25,7 @@ static void view_clear(struct pc_disk *disk)
     disk->step_limit = UINT64_MAX;
     disk->read_only = disk->has_bad = false;
     disk->insert_at = disk->defer_at = NEVER;
-    disk->deferred = NULL;
+    disk->deferred_count = 0;
 }
 
 static void set_config(struct pc_disk *disk, const struct pc_disk_config *config)

@@ -97,11 +97,12 @@ void disk_after_call(struct pc_disk *disk)
     struct pc_call call = {.kind = PC_CALL_FSYNC, .mark = disk->mark, .to = ""};
     uint32_t index;
 
-    if (disk->deferred && disk->log.call_count >= disk->defer_until) {
-        const char *name = disk->deferred;
-
-        disk->deferred = NULL;
-        (void)disk_unlink(disk, disk->deferred_dir, name, disk->deferred_len);
+    if (disk->deferred_count && disk->log.call_count >= disk->defer_until) {
+        disk->defer_at = NEVER;
+        for (uint32_t i = 0; i < disk->deferred_count; i++)
+            (void)disk_unlink(disk, disk->deferred[i].dir, disk->deferred[i].name,
+                              disk->deferred[i].len);
+        disk->deferred_count = 0;
     }
     if (disk->insert_at != disk->log.call_count)
         return;

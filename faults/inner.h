@@ -129,9 +129,11 @@ struct pc_disk {
     uint64_t mark, steps, step_limit;
     uint32_t insert_at, insert_sync; /* the sync that pc_disk_insert_sync asked for; NEVER: none */
     uint32_t defer_at, defer_until;  /* what pc_disk_defer_unlink asked for; NEVER: nothing */
-    uint32_t deferred_dir;           /* the unlink waits, of this name; 0: none does */
-    const char *deferred;
-    uint32_t deferred_len;
+    struct deferred {                /* unlinks that wait */
+        const char *name;
+        uint32_t dir, len;
+    } deferred[8];
+    uint32_t deferred_count;
     void (*step_exceeded)(void *);
     void *step_ctx;
     bool read_only;     /* the journal could not be written */

@@ -420,6 +420,14 @@ static bool is_empty(struct pc_disk *disk, struct inode *dir)
     return true;
 }
 
+/* Does an unlink that comes now have to wait? */
+static bool defers(const struct pc_disk *disk)
+{
+    return disk->defer_at != NEVER && disk->log.call_count < disk->defer_until &&
+           (disk->deferred_count || disk->log.call_count == disk->defer_at) &&
+           disk->deferred_count < sizeof disk->deferred / sizeof disk->deferred[0];
+}
+
 static int remove_name(struct pc_disk *disk, uint32_t dir, const char *name, size_t len,
                        enum disk_kind kind)
 {
@@ -441,11 +449,8 @@ static int remove_name(struct pc_disk *disk, uint32_t dir, const char *name, siz
     if (kind == DISK_DIRECTORY && !is_empty(disk, inode))
         return -ENOTEMPTY;
     call.path = disk_join(disk, parent, name, len);
-    if (kind == DISK_FILE && disk->defer_at == disk->log.call_count) {
-        disk->defer_at = NEVER;
-        disk->deferred_dir = dir;
-        disk->deferred = entry->name;
-        disk->deferred_len = entry->len;
+    if (kind == DISK_FILE && defers(disk)) {
+        disk->deferred[disk->deferred_count++] = (struct deferred){entry->name, dir, entry->len};
         return 0;
     }
     err = disk_refused(disk, &call);

@@ -53,6 +53,8 @@ static void tell_writes(FILE *out, struct session *session, struct pc_image *ima
         if (question.model->promises[p].at <= question.at &&
             question.model->promises[p].units > floor)
             floor = question.model->promises[p].units;
+    if (question.kill)
+        floor = model_acknowledged(question.model, question.at);
     judge_init(&judge, store, session->trace->tuning);
     judge_image(&judge, image, &question, &verdict, &opened);
     fputs(judge.answered ? "the writes before the crash, and what became of them:\n"

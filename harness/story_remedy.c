@@ -3,8 +3,8 @@
  *
  *   R1 A sync that the store did not make, of a file or directory that lost something, right behind
  *      the last call that wrote what was lost.
- *   R2 An order: a file is removed only once some later sync has returned. The earliest of these is
- *      named. Not looked for where R1 answers. */
+ *   R2 An order: a file, and what is removed after it, goes only once some later sync has returned.
+ *      The earliest such sync is named. Not looked for where R1 answers. */
 #include <string.h>
 
 #include "play.h"
@@ -106,18 +106,21 @@ static bool is_sync(const struct pc_call *call)
 static bool try_removal(struct doctor *doctor, const struct pc_disk *disk, size_t removal)
 {
     size_t calls = pc_disk_call_count(disk);
-    uint32_t tried = 0;
+    uint32_t tried = 0, waiting = 1;
 
     if (shows_with_removal(doctor, removal, UINT32_MAX))
         return false; /* not even without it */
     for (size_t i = removal + 1; i < calls && tried < SYNCS_MOST; i++) {
+        waiting += pc_disk_call(disk, i)->kind == PC_CALL_UNLINK;
         if (!is_sync(pc_disk_call(disk, i)))
             continue;
         tried++;
-        if (shows_with_removal(doctor, removal, i)) /* i calls: this one is left out before it */
+        if (shows_with_removal(doctor, removal, i + 1 - waiting))
             continue;
         fputs("it would not have happened, had ", doctor->out);
         print_call(doctor->out, pc_disk_call(disk, removal));
+        if (waiting > 1)
+            fprintf(doctor->out, " and %u behind it", (unsigned)waiting - 1);
         fputs("\n  waited for ", doctor->out);
         print_call(doctor->out, pc_disk_call(disk, i));
         fputc('\n', doctor->out);

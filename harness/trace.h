@@ -109,7 +109,7 @@ struct trace {
     uint64_t seed;
     /* A sync that the store does not make, in the first epoch; insert_call 0: none. */
     uint32_t insert_call, insert_sync;
-    /* An unlink of the first epoch that comes later than it was asked for; defer_until 0: none. */
+    /* Unlinks of the first epoch that come later than was asked for; defer_until 0: none. */
     uint32_t defer_call, defer_until;
 };
 

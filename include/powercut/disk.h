@@ -113,9 +113,10 @@ bool pc_disk_tears_inside(const struct pc_disk *disk, size_t k);
  * boot; it is a call of the log like others. */
 void pc_disk_insert_sync(struct pc_disk *disk, size_t call, uint32_t sync);
 
-/* An unlink that comes later than the program asked for: that which would be call `call` is done
- * once `until` calls have returned (without it); till then the program is told that it was done.
- * Asks what would have been, had the program waited. One per boot. */
+/* Unlinks that come later than the program asked for: that which would be call `call`, and those
+ * behind it, are done once `until` calls have returned (they are not counted); till then the
+ * program is told that they were done. Asks what would have been, had the program waited. One per
+ * boot. */
 void pc_disk_defer_unlink(struct pc_disk *disk, size_t call, size_t until);
 
 /* ---- faults ---- */
