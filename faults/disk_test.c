@@ -667,6 +667,37 @@ static void reboot_reuses_memory(void **state)
     pc_disk_free(disk);
 }
 
+/* The program is told at once that the files are gone; they go with the sync that is waited for. */
+static void removals_that_wait(void **state)
+{
+    struct pc_disk_config config = {.model = PC_POSIX, .unit = 512};
+    struct pc_disk *disk = pc_disk_new(&config);
+    uint32_t first = 0, second = 0, found = 0;
+    size_t calls;
+
+    assert_int_equal(disk_create(disk, DISK_ROOT, "first", 5, &first), 0);
+    assert_int_equal(disk_create(disk, DISK_ROOT, "second", 6, &second), 0);
+    assert_int_equal(disk_sync_all(disk), 0);
+    calls = pc_disk_call_count(disk);
+    pc_disk_defer_unlink(disk, calls, calls + 2);
+    assert_int_equal(disk_unlink(disk, DISK_ROOT, "first", 5), 0);
+    disk_after_call(disk);
+    assert_int_equal(disk_write(disk, second, 0, "x", 1, false), 1);
+    disk_after_call(disk);
+    assert_int_equal(disk_unlink(disk, DISK_ROOT, "second", 6), 0);
+    disk_after_call(disk);
+    assert_int_equal(pc_disk_call_count(disk), calls + 1);
+    assert_int_equal(disk_lookup(disk, DISK_ROOT, "first", 5, &found), 0);
+    assert_int_equal(disk_sync(disk, second, false), 0);
+    disk_after_call(disk);
+    assert_int_equal(pc_disk_call_count(disk), calls + 4);
+    assert_int_equal(pc_disk_call(disk, calls + 2)->kind, PC_CALL_UNLINK);
+    assert_string_equal(pc_disk_call(disk, calls + 3)->path, "second");
+    assert_int_equal(disk_lookup(disk, DISK_ROOT, "first", 5, &found), -ENOENT);
+    assert_int_equal(disk_lookup(disk, DISK_ROOT, "second", 6, &found), -ENOENT);
+    pc_disk_free(disk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -689,6 +720,7 @@ int main(void)
         cmocka_unit_test(settled_disk_stands_alone),
         cmocka_unit_test(fills),
         cmocka_unit_test(reboot_reuses_memory),
+        cmocka_unit_test(removals_that_wait),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
