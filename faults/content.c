@@ -28,7 +28,9 @@ ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf
     if (offset >= inode->size || len == 0)
         return 0;
     len = (size_t)min_u64(len, inode->size - offset);
+    call.offset = offset;
     call.length = len;
+    call.done = inode->size; /* for rules that are aimed from the end */
     fault = fault_ask(disk, &call);
     if (fault && (pc_fault_damages(fault->kind) || fault->kind == PC_FAULT_LATENT))
         damage_read(disk, inode, offset, len, fault);
@@ -114,6 +116,7 @@ ssize_t disk_write_as(struct pc_disk *disk, uint32_t ino, uint64_t offset, const
     const struct block *before = NULL;
     struct pc_fault *fault;
     uint32_t index, unit = (uint32_t)(offset / disk->config.unit);
+    uint64_t old = 0;
     bool damages;
     int err;
 
@@ -123,6 +126,8 @@ ssize_t disk_write_as(struct pc_disk *disk, uint32_t ino, uint64_t offset, const
         return -EFBIG;
     fault = fault_ask(disk, &call);
     err = write_fails(disk, &call, fault);
+    if (!err)
+        err = space_grow(disk, inode, &call, offset + call.done);
     if (err)
         return err;
     if (dsync) {
@@ -136,8 +141,11 @@ ssize_t disk_write_as(struct pc_disk *disk, uint32_t ino, uint64_t offset, const
     index = disk_call(disk, &call);
     if (damages)
         before = disk_unit(disk, inode, unit)->content;
+    if (disk->accounted)
+        old = inode->size;
     if (call.done)
         crack_write(disk, inode, offset, buf, (size_t)call.done);
+    space_resized(disk, old, disk->accounted ? inode->size : 0);
     if (damages)
         damage_write(disk, inode, unit, before, fault->kind);
     if (fault && fault->kind == PC_FAULT_SILENT)
@@ -181,6 +189,8 @@ int disk_truncate(struct pc_disk *disk, uint32_t ino, uint64_t size)
     if (size > FILE_SIZE_MAX)
         return -EFBIG;
     err = disk_refused(disk, &call);
+    if (!err)
+        err = space_grow(disk, inode, &call, size);
     if (err)
         return err;
     disk_load_size(disk, inode);
@@ -188,6 +198,7 @@ int disk_truncate(struct pc_disk *disk, uint32_t ino, uint64_t size)
     old = inode->size;
     if (size == old)
         return 0;
+    space_resized(disk, old, size);
     crack_truncate(disk, inode, size, true);
     if (size > old)
         crack_zeros(disk, inode, old, size, true, !disk->rules->steps);
@@ -219,6 +230,8 @@ int disk_allocate(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t 
     if (offset > FILE_SIZE_MAX || len > FILE_SIZE_MAX - offset)
         return -EFBIG;
     err = disk_refused(disk, &call);
+    if (!err && !keep_size)
+        err = space_grow(disk, inode, &call, offset + len);
     if (err)
         return err;
     disk_load_size(disk, inode);
@@ -226,6 +239,7 @@ int disk_allocate(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t 
     old = inode->size;
     if (keep_size || offset + len <= old)
         return 0;
+    space_resized(disk, old, offset + len);
     crack_truncate(disk, inode, offset + len, true);
     crack_zeros(disk, inode, old, offset + len, true, !disk->rules->steps);
     return 0;
@@ -239,6 +253,8 @@ static int zero(struct pc_disk *disk, struct inode *inode, struct pc_call *call,
     int err;
 
     err = disk_refused(disk, call);
+    if (!err && !keep_size)
+        err = space_grow(disk, inode, call, end);
     if (err)
         return err;
     disk_load_size(disk, inode);
@@ -247,6 +263,7 @@ static int zero(struct pc_disk *disk, struct inode *inode, struct pc_call *call,
     new_node = crack_punch(disk, inode, call->offset, end);
     if (keep_size || end <= old)
         return 0;
+    space_resized(disk, old, end);
     crack_truncate(disk, inode, end, new_node);
     crack_zeros(disk, inode, old, end, true, !disk->rules->steps);
     return 0;

@@ -40,10 +40,15 @@ static uint32_t neighbour(const struct pc_disk *disk, const struct inode *inode,
 void damage_read(struct pc_disk *disk, struct inode *inode, uint64_t offset, size_t len,
                  const struct pc_fault *fault)
 {
-    uint64_t where = rng_mix(offset ^ (uint64_t)fault->nth << 32);
+    uint64_t where = fault->aimed ? 0 : rng_mix(offset ^ (uint64_t)fault->nth << 32);
     uint64_t at = offset + where % len;
-    uint32_t unit = (uint32_t)(at / disk->config.unit);
-    struct damage *damage = add(disk, inode->ino, unit, fault->kind);
+    struct damage *damage;
+    uint32_t unit;
+
+    if (fault->aimed)
+        at = fault->at < 0 ? inode->size + (uint64_t)fault->at : (uint64_t)fault->at;
+    unit = (uint32_t)(at / disk->config.unit);
+    damage = add(disk, inode->ino, unit, fault->kind);
 
     damage->at = (uint32_t)(at % disk->config.unit);
     damage->mask = (uint8_t)(1u << (where >> 60 & 7));

@@ -427,4 +427,5 @@ void disk_drop(struct pc_disk *disk, uint32_t ino)
 
     must(inode->holds > 0);
     inode->holds--;
+    space_dropped(disk, inode);
 }

@@ -122,6 +122,8 @@ void disk_after_call(struct pc_disk *disk)
 /* Are the dirty pages gone? Not where the state is unknown. */
 static bool drops(const struct pc_fault *fault)
 {
+    if (fault && fault->kind == PC_FAULT_FULL)
+        return true;
     if (fault && fault->kind == PC_FAULT_ERROR)
         return fault->error == EIO || fault->error == ENOSPC || fault->error == EDQUOT;
     return fault == NULL || fault->kind == PC_FAULT_EIO || fault->kind == PC_FAULT_STICKY;
@@ -137,6 +139,8 @@ static int sync_fails(struct pc_disk *disk, struct inode *inode, struct pc_call 
     uint64_t to = range ? call->offset + call->length : UINT64_MAX;
     uint32_t index;
 
+    if (fault == NULL && !was)
+        fault = space_late(disk, inode, call);
     if (fault && fault->kind == PC_FAULT_LOSTSYNC && !was) {
         call->flags |= PC_CALL_LIED;
         return 0;

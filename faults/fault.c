@@ -31,11 +31,27 @@ static bool takes_effect(const struct pc_fault *rule, const struct pc_call *call
     }
 }
 
-static bool in_place(const struct pc_fault *rule, const struct pc_call *call)
+static bool in_class(const struct pc_fault *rule, const struct pc_call *call)
 {
     return pc_call_in(rule->call, call->kind) ||
            (rule->call == PC_ANY_SYNC && call->kind == PC_CALL_WRITE &&
             call->flags & PC_CALL_DSYNC);
+}
+
+bool fault_in_place(const struct pc_fault *rule, const struct pc_call *call)
+{
+    const char *name = strrchr(call->path, '/');
+
+    return in_class(rule, call) && fnmatch(rule->file, name ? name + 1 : call->path, 0) == 0;
+}
+
+/* Does the read cover the byte that the rule is aimed at? */
+static bool covers(const struct pc_fault *rule, const struct pc_call *call)
+{
+    uint64_t at = rule->at < 0 ? call->done + (uint64_t)rule->at : (uint64_t)rule->at;
+
+    return !rule->aimed || call->kind != PC_CALL_READ ||
+           (at >= call->offset && at - call->offset < call->length);
 }
 
 /* Is this matching call, the how-manieth `seen` says, among those that the rule fires at? */
@@ -51,17 +67,14 @@ static bool is_due(const struct pc_fault *rule)
 struct pc_fault *fault_ask(struct pc_disk *disk, const struct pc_call *call)
 {
     struct pc_fault *fired = NULL;
-    const char *name, *path = call->path;
 
     if (disk->fault_count == 0)
         return NULL;
-    name = strrchr(path, '/');
-    name = name ? name + 1 : path;
     for (uint32_t i = 0; i < disk->fault_count; i++) {
         struct pc_fault *rule = disk->faults[i];
 
-        if (!in_place(rule, call) || fnmatch(rule->file, name, 0) != 0)
-            continue;
+        if (rule->kind == PC_FAULT_FULL || !fault_in_place(rule, call) || !covers(rule, call))
+            continue; /* an account is not asked for each call: space.c */
         rule->seen++;
         if (is_due(rule) && fired == NULL && takes_effect(rule, call)) {
             rule->fired++;
@@ -76,6 +89,8 @@ int fault_error(const struct pc_fault *fault)
     switch (fault->kind) {
     case PC_FAULT_ERROR:
         return -fault->error;
+    case PC_FAULT_FULL:
+        return fault->error ? -fault->error : -ENOSPC;
     case PC_FAULT_LATENT:
     case PC_FAULT_EIO:
     case PC_FAULT_STICKY:
@@ -118,10 +133,14 @@ void pc_disk_add_fault(struct pc_disk *disk, struct pc_fault *fault)
 {
     must(disk->fault_count < sizeof disk->faults / sizeof disk->faults[0]);
     disk->faults[disk->fault_count++] = fault;
+    if (fault->kind == PC_FAULT_FULL && !disk->accounted) {
+        disk->accounted = true;
+        disk->taken = 0;
+    }
 }
 
 void pc_disk_clear_faults(struct pc_disk *disk)
 {
     disk->fault_count = 0;
-    disk->read_only = disk->has_bad = false;
+    disk->read_only = disk->has_bad = disk->accounted = false;
 }

@@ -896,6 +896,25 @@ static void class_names(void **state)
     assert_true(pc_fault_fits(PC_FAULT_SHORT, PC_ANY_CALL));
 }
 
+/* Only a read of that byte meets it. */
+static void aimed_damage(void **state)
+{
+    struct pc_disk *disk = new_disk(PC_POSIX);
+    struct pc_fault flip = rule(PC_FAULT_BITROT, PC_CALL_READ, "*", 1);
+    uint32_t a = file(disk, "a", "0123456789");
+    char text[8] = "";
+
+    flip.aimed = true;
+    flip.at = -3;
+    pc_disk_add_fault(disk, &flip);
+    assert_int_equal(disk_read(disk, a, 0, text, 7), 7);
+    assert_int_equal(flip.fired, 0);
+    assert_string_equal(content(disk, a), "0123456689");
+    assert_int_equal(flip.fired, 1);
+    assert_string_equal(content(disk, a), "0123456689");
+    pc_disk_free(disk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -920,6 +939,7 @@ int main(void)
         cmocka_unit_test(journal_failure),
         cmocka_unit_test(lost_sync),
         cmocka_unit_test(damaged_reads),
+        cmocka_unit_test(aimed_damage),
         cmocka_unit_test(one_bit),
         cmocka_unit_test(damaging_writes),
         cmocka_unit_test(errors_by_name),

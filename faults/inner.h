@@ -136,6 +136,8 @@ struct pc_disk {
     uint32_t deferred_count;
     void (*step_exceeded)(void *);
     void *step_ctx;
+    int64_t taken;      /* blocks since there is an account (space.c) */
+    bool accounted;     /* some rule is an account */
     bool read_only;     /* the journal could not be written */
     bool has_bad;       /* some unit cannot be written */
     bool hard_links;    /* some inode may have several names */
@@ -170,6 +172,19 @@ const struct block *disk_block(struct pc_disk *disk, const uint8_t *data, uint32
 /* Asks the fault rules for a call that is about to happen: the rule that fires, or NULL. */
 struct pc_fault *fault_ask(struct pc_disk *disk, const struct pc_call *call);
 int fault_error(const struct pc_fault *fault); /* -EIO and so on */
+/* Is the call one of those that the rule is about? */
+bool fault_in_place(const struct pc_fault *rule, const struct pc_call *call);
+
+/* space.c: accounts of free space. Asks for what a file grows by in a call, until it ends at
+ * `size`: 0, or -errno, and the failed call is in the log. A write may be short (call->done). */
+int space_grow(struct pc_disk *disk, struct inode *inode, struct pc_call *call, uint64_t size);
+/* The size is another one now; or nothing leads to the file any more, if that is so. */
+void space_resized(struct pc_disk *disk, uint64_t from, uint64_t to);
+void space_dropped(struct pc_disk *disk, struct inode *inode);
+/* The account that a sync finds overdrawn, which writes delayed; or NULL. */
+struct pc_fault *space_late(struct pc_disk *disk, const struct inode *inode,
+                            const struct pc_call *call);
+
 uint32_t disk_call(struct pc_disk *disk, const struct pc_call *call);
 
 /* Names: begins a node; adds to the newest that `entry` of `dir` points to `ino` from now on (0: is

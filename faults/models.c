@@ -75,7 +75,7 @@ static const char *const fault_names[PC_FAULT_KINDS] = {
     [PC_FAULT_FLIP] = "flip",         [PC_FAULT_LATENT] = "latent",
     [PC_FAULT_ZEROED] = "zeroed",     [PC_FAULT_STALE] = "stale",
     [PC_FAULT_MISREAD] = "misread",   [PC_FAULT_MISWRITE] = "miswrite",
-    [PC_FAULT_SHORN] = "shorn",
+    [PC_FAULT_SHORN] = "shorn",       [PC_FAULT_FULL] = "full",
 };
 
 const char *pc_model_name(enum pc_model model)
@@ -166,6 +166,9 @@ static bool fits(enum pc_fault_kind kind, enum pc_call_kind call)
         return pc_errno_legal(call, ENOSPC);
     case PC_FAULT_LOSTSYNC:
         return sync;
+    case PC_FAULT_FULL:
+        return call == PC_CALL_WRITE || call == PC_CALL_TRUNCATE || call == PC_CALL_ALLOCATE ||
+               call == PC_CALL_ZERO_RANGE || call == PC_CALL_FSYNC || call == PC_CALL_FDATASYNC;
     case PC_FAULT_ERROR:
         return pc_errno_of(call, 0) != 0;
     default:

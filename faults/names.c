@@ -401,7 +401,7 @@ int disk_link(struct pc_disk *disk, uint32_t ino, uint32_t dir, const char *name
  * links have been counted. */
 static void lose_name(struct pc_disk *disk, struct inode *inode)
 {
-    must(disk->links_counted || !disk->rules->split_names);
+    must(disk->links_counted || !(disk->rules->split_names || disk->accounted));
     if (inode->kind == DISK_FILE && disk->rules->split_names && inode->links == 1) {
         disk_load_size(disk, inode);
         if (inode->size > 0)
@@ -409,6 +409,7 @@ static void lose_name(struct pc_disk *disk, struct inode *inode)
     }
     if (inode->links > 0)
         inode->links--;
+    space_dropped(disk, inode);
 }
 
 static bool is_empty(struct pc_disk *disk, struct inode *dir)
@@ -456,7 +457,7 @@ static int remove_name(struct pc_disk *disk, uint32_t dir, const char *name, siz
     err = disk_refused(disk, &call);
     if (err)
         return err;
-    if (disk->rules->split_names)
+    if (disk->rules->split_names || disk->accounted)
         disk_count_links(disk);
     disk_call(disk, &call);
     lose_name(disk, inode);
@@ -587,7 +588,7 @@ int disk_rename(struct pc_disk *disk, uint32_t dir, const char *name, size_t len
     err = disk_refused(disk, &call);
     if (err)
         return err;
-    if (victim && disk->rules->split_names)
+    if (victim && (disk->rules->split_names || disk->accounted))
         disk_count_links(disk);
     disk_call(disk, &call);
     source = disk_entry(disk, from, name, len); /* the tables may have moved */

@@ -173,7 +173,7 @@ long sim_readv(int fd, const struct iovec *iov, int count, off_t at, int flags)
     if (st)
         return st;
     size = iov_size(iov, count);
-    if (size < 0)
+    if (size <= 0) /* nothing is asked of a directory, either */
         return size;
     if (file->kind == DISK_DIRECTORY)
         return -EISDIR;

@@ -10,13 +10,17 @@ void fault_print(FILE *out, const struct pc_fault *fault)
 {
     fprintf(out, " %s op=%s file=%s nth=%u", pc_fault_kind_name(fault->kind),
             pc_call_kind_name(fault->call), fault->file, (unsigned)fault->nth);
-    if (fault->kind == PC_FAULT_ERROR)
+    if (fault->error)
         fprintf(out, " errno=%s", pc_errno_name(fault->error));
+    if (fault->kind == PC_FAULT_FULL)
+        fprintf(out, " room=%llu", (unsigned long long)fault->room);
+    if (fault->aimed)
+        fprintf(out, " at=%lld", (long long)fault->at);
     if (fault->rate)
         fprintf(out, " rate=1/%u", (unsigned)fault->rate);
     if (fault->times == PC_FOREVER)
         fputs(" times=forever", out);
-    else if (pc_fault_lasts(fault))
+    else if (fault->times > 1 || (fault->kind == PC_FAULT_FULL && fault->times))
         fprintf(out, " times=%u", (unsigned)fault->times);
 }
 
@@ -51,6 +55,18 @@ static bool number(const char *word, uint32_t *out)
     return true;
 }
 
+/* A place in a file, from its end when negative. */
+static bool aim(const char *word, struct pc_fault *fault)
+{
+    uint32_t n;
+
+    if (!number(word + (*word == '-'), &n))
+        return false;
+    fault->aimed = true;
+    fault->at = *word == '-' ? -(int64_t)n : (int64_t)n;
+    return true;
+}
+
 static const char *set(struct pc_fault *fault, const char *name, const char *value)
 {
     if (strcmp(name, "op") == 0)
@@ -68,12 +84,22 @@ static const char *set(struct pc_fault *fault, const char *name, const char *val
     }
     if (strcmp(name, "errno") == 0)
         return pc_errno_from_name(value, &fault->error) ? NULL : "an errno is expected (EDQUOT)";
+    if (strcmp(name, "at") == 0)
+        return aim(value, fault) ? NULL : "a place in the file is expected (at=16, at=-8)";
+    if (strcmp(name, "room") == 0) {
+        uint32_t bytes;
+
+        if (!number(value, &bytes))
+            return "a number of bytes is expected";
+        fault->room = bytes;
+        return NULL;
+    }
     if (strcmp(name, "rate") == 0)
         return strncmp(value, "1/", 2) == 0 && number(value + 2, &fault->rate)
                    ? NULL
                    : "a rate is expected (1/10)";
     if (strcmp(name, "file") != 0)
-        return "op=, file=, nth=, times=, rate= or errno= is expected";
+        return "op=, file=, nth=, times=, rate=, errno=, room= or at= is expected";
     if (*value == '\0' || strlen(value) >= sizeof fault->file)
         return "a file is expected";
     memcpy(fault->file, value, strlen(value) + 1);
@@ -100,6 +126,11 @@ const char *fault_parse(const char **text, struct pc_fault *fault)
     }
     if (fault->kind == PC_FAULT_ERROR && !pc_errno_legal(fault->call, fault->error))
         return "errno= is expected, of those that this call may answer";
+    if (fault->kind == PC_FAULT_FULL && fault->error && fault->error != ENOSPC &&
+        fault->error != EDQUOT)
+        return "errno=ENOSPC or errno=EDQUOT is expected";
+    if (fault->aimed && (fault->call != PC_CALL_READ || !pc_fault_fits(fault->kind, PC_CALL_READ)))
+        return "at= is for what a read meets";
     if (!pc_fault_fits(fault->kind, fault->call))
         return "this kind of fault cannot happen to that call";
     return NULL;

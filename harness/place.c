@@ -180,6 +180,16 @@ static void last(struct tape *tape, uint32_t anchor, const struct seen_calls *se
         widen(seen, fault);
 }
 
+/* A disk of few blocks, for all files; one of three notices at the sync only. */
+static void draw_account(struct tape *tape, uint32_t anchor, struct pc_fault *fault)
+{
+    fault->call = tape_choose(tape, TAPE_FAULTS, anchor + 10, 3) ? PC_ANY_WRITE : PC_ANY_SYNC;
+    fault->room = 4096u * (1 + tape_choose(tape, TAPE_FAULTS, anchor + 11, 12));
+    fault->error = tape_choose(tape, TAPE_FAULTS, anchor + 12, 4) ? ENOSPC : EDQUOT;
+    fault->nth = 1;
+    snprintf(fault->file, sizeof fault->file, "*");
+}
+
 static bool reads(struct tape *tape, uint32_t anchor, enum pc_fault_kind kind)
 {
     if (!pc_fault_fits(kind, PC_ANY_WRITE) && !pc_fault_fits(kind, PC_ANY_SYNC))
@@ -214,7 +224,10 @@ void place_faults(struct trace *trace, const struct pc_store *store, struct tape
             continue;
         if (fault->kind == PC_FAULT_ERROR)
             draw_errno(tape, anchor, fault);
-        last(tape, anchor, &seen, fault);
+        if (fault->kind == PC_FAULT_FULL)
+            draw_account(tape, anchor, fault);
+        else
+            last(tape, anchor, &seen, fault);
         placed++;
     }
     trace_arm(trace, faults, placed);

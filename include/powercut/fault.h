@@ -70,6 +70,9 @@ enum pc_fault_kind {
     PC_FAULT_MISWRITE, /* write: a unit keeps what it had, its neighbour has what was written */
     PC_FAULT_SHORN,    /* write: of a unit only the first half reads as written */
     PC_FAULT_METADATA, /* the journal cannot be written: -1/EIO, and later changes -1/EROFS */
+    PC_FAULT_FULL, /* an account: so many bytes are free. A file that grows takes blocks, one that
+                    * shrinks or goes gives them back. What finds too little fails with the errno
+                    * of the rule (0: ENOSPC), or is short; a sync drops the pages (late) */
     PC_FAULT_KINDS
 };
 
@@ -97,6 +100,9 @@ struct pc_fault {
     int error;              /* PC_FAULT_ERROR: the errno, one that is legal for the call */
     uint32_t rate;          /* of the calls that would be met, about one in so many; 0: all */
     uint32_t times;         /* so many matching calls, from the nth on; 0: one; PC_FOREVER */
+    uint64_t room;          /* PC_FAULT_FULL: bytes that are free when the rule is added */
+    bool aimed;             /* damage by a read: only at this byte of the file, */
+    int64_t at;             /* from its end when negative */
     uint32_t seen;          /* matching calls so far; set to 0 by the caller */
     uint32_t fired;         /* set to 0 by the caller */
 };
@@ -106,7 +112,7 @@ struct pc_fault {
 /* Does the rule fire at more than one call? */
 static inline bool pc_fault_lasts(const struct pc_fault *fault)
 {
-    return fault->times > 1;
+    return fault->times > 1 || fault->kind == PC_FAULT_FULL;
 }
 
 #endif

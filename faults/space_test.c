@@ -1,0 +1,118 @@
+/* space_test.c: accounts of free space. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "inner.h"
+
+static const enum pc_model models[] = {PC_PREFIX,         PC_POSIX, PC_POSIX_MIN, PC_EXT4_ORDERED,
+                                       PC_EXT4_WRITEBACK, PC_XFS,   PC_BTRFS};
+#define MODELS (sizeof models / sizeof models[0])
+
+static struct pc_disk *new_disk(enum pc_model model)
+{
+    struct pc_disk_config config = {.model = model, .unit = 4, .block = 4};
+
+    return pc_disk_new(&config);
+}
+
+/* A file that is durable with this content. */
+static uint32_t file(struct pc_disk *disk, const char *name, const char *text)
+{
+    uint32_t ino = 0;
+    size_t len = strlen(text);
+
+    assert_int_equal(disk_create(disk, DISK_ROOT, name, strlen(name), &ino), 0);
+    if (len)
+        assert_int_equal(disk_write(disk, ino, 0, text, len, false), len);
+    assert_int_equal(disk_sync_all(disk), 0);
+    return ino;
+}
+
+static int put(struct pc_disk *disk, uint32_t ino, uint64_t offset, const char *text)
+{
+    return (int)disk_write(disk, ino, offset, text, strlen(text), false);
+}
+
+static struct pc_fault rule(enum pc_fault_kind kind, enum pc_call_kind call, const char *pattern,
+                            uint32_t nth)
+{
+    struct pc_fault fault = {.kind = kind, .call = call, .nth = nth};
+
+    snprintf(fault.file, sizeof fault.file, "%s", pattern);
+    return fault;
+}
+
+/* An account: what grows takes blocks, what goes gives them back. */
+static void account_of_space(void **state)
+{
+    for (size_t m = 0; m < MODELS; m++) {
+        struct pc_fault full = rule(PC_FAULT_FULL, PC_ANY_WRITE, "*", 1);
+        struct pc_disk *disk = new_disk(models[m]);
+        uint32_t a = file(disk, "a", "abc"), b = file(disk, "b", "");
+        static uint8_t block[4096];
+
+        full.room = 4096;
+        pc_disk_add_fault(disk, &full);
+        assert_int_equal(disk_write(disk, b, 0, block, 4096, false), 4096);
+        assert_int_equal(put(disk, b, 4000, "within"), 6);
+        assert_int_equal(disk_write(disk, a, 3, block, 4096, false), 4093);
+        assert_int_equal(full.fired, 1); /* a had one block and gets no second: cut short there */
+        assert_int_equal(put(disk, a, 4096, "x"), -ENOSPC);
+        assert_int_equal(disk_allocate(disk, a, 0, 4097, false), -ENOSPC);
+        assert_int_equal(disk_truncate(disk, a, 10), 0);
+        disk_hold(disk, b);
+        assert_int_equal(disk_unlink(disk, DISK_ROOT, "b", 1), 0);
+        assert_int_equal(put(disk, a, 4096, "x"), -ENOSPC); /* somebody has it open */
+        disk_drop(disk, b);
+        full.error = EDQUOT;
+        assert_int_equal(put(disk, a, 4096, "x"), 1);
+        assert_int_equal(put(disk, a, 8192, "x"), -EDQUOT);
+        assert_int_equal(disk_truncate(disk, a, 0), 0);
+        assert_int_equal(put(disk, a, 4096, "x"), 1);
+        pc_disk_free(disk);
+    }
+}
+
+/* The same where space is found out at the sync: the pages are gone. */
+static void account_that_is_late(void **state)
+{
+    struct pc_fault full = rule(PC_FAULT_FULL, PC_ANY_SYNC, "*", 1);
+    struct pc_disk *disk = new_disk(PC_EXT4_ORDERED);
+    uint32_t a = file(disk, "a", ""), b = file(disk, "b", "");
+    static uint8_t block[8192];
+
+    full.room = 8192;
+    pc_disk_add_fault(disk, &full);
+    assert_int_equal(disk_write(disk, a, 0, block, 8192, false), 8192);
+    assert_int_equal(disk_sync(disk, a, true), 0);
+    assert_int_equal(put(disk, b, 0, "late"), 4);
+    assert_int_equal(full.fired, 0);
+    assert_int_equal(disk_sync(disk, b, true), -ENOSPC);
+    assert_int_equal(disk_sync(disk, b, true), 0); /* nothing is dirty any more */
+    assert_int_equal(put(disk, b, 0, "more"), 4);
+    assert_int_equal(disk_sync(disk, b, true), -ENOSPC);
+    assert_int_equal(disk_unlink(disk, DISK_ROOT, "a", 1), 0);
+    assert_int_equal(put(disk, b, 0, "room"), 4);
+    assert_int_equal(disk_sync(disk, b, true), 0);
+    assert_int_equal(full.fired, 2);
+    pc_disk_free(disk);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(account_of_space),
+        cmocka_unit_test(account_that_is_late),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
