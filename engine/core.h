@@ -8,6 +8,7 @@
  *   compact.c  picking and running compactions
  *   inspect.c    vault_check and vault_destroy
  *   checkpoint.c a copy in another directory
+ *   verify.c repair.c   what is wrong with a database, and what can be saved of it
  *
  * Two locks. `writing` is held for a whole write, sync, rotation; it orders the writers and covers
  * the log. `lock` covers the rest, is held briefly and never across a system call, so readers never
@@ -162,6 +163,8 @@ struct core_names {
 };
 
 MUST_USE enum vault_status core_list(struct env *env, struct core_names *names);
+/* Order and bounds within the levels, and that every table is there with its size. */
+MUST_USE enum vault_status core_check_levels(struct vault *v);
 /* Removes the files that are ours, then the directory if nothing else is in it. */
 MUST_USE enum vault_status core_remove_files(struct env *env);
 void core_names_release(struct core_names *names);

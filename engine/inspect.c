@@ -56,7 +56,7 @@ static enum vault_status breach(struct vault *v, enum format_file kind, uint64_t
     return env_fail(&v->env, VAULT_CORRUPT, name, 0, 0, what);
 }
 
-static enum vault_status check_levels(struct vault *v)
+enum vault_status core_check_levels(struct vault *v)
 {
     char name[OS_NAME_MAX];
     enum vault_status st = VAULT_OK;
@@ -128,7 +128,7 @@ enum vault_status vault_check(struct vault *v, struct vault_error *error)
            (v->full || v->busy || core_compaction_due(v)))
         thread_wait(&v->done, &v->lock);
     thread_unlock(&v->lock);
-    st = check_levels(v);
+    st = core_check_levels(v);
     if (!st && !core_failed(v)) /* A failed handle removes nothing: files may be left over. */
         st = check_files(v);
     if (st && error)

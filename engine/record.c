@@ -352,3 +352,26 @@ enum vault_status record_claimed(struct env *env, struct record_reader *r, bool 
     r->torn = torn;
     return st;
 }
+
+enum vault_status record_resync(struct env *env, struct record_reader *r, bool *found)
+{
+    uint64_t pos = r->pos < FORMAT_FILE_HEADER ? FORMAT_FILE_HEADER - FORMAT_ALIGN : r->pos;
+    enum vault_status st = VAULT_OK;
+
+    *found = false;
+    while (!st && !*found) {
+        uint8_t *p = NULL;
+        size_t avail = 0;
+        size_t len = 0;
+
+        pos += FORMAT_ALIGN;
+        st = fill(env, r, pos, FORMAT_RECORD_HEADER, &p, &avail);
+        if (st || avail < FORMAT_RECORD_HEADER)
+            break;
+        if (load_u16(p + 4) == FORMAT_RECORD_MAGIC)
+            st = probe(env, r, pos, &p, &len, found);
+    }
+    if (*found)
+        r->pos = pos;
+    return st;
+}

@@ -85,6 +85,10 @@ MUST_USE enum vault_status record_next(struct env *env, struct record_reader *r,
  * bytes beyond pos were synced? The one question of D4. */
 MUST_USE enum vault_status record_claimed(struct env *env, struct record_reader *r, bool *claimed);
 
+/* After record_next or record_head ended at pos: goes on to the next valid record behind it.
+ * `found` false: there is none. For repair alone: what lies between is lost. */
+MUST_USE enum vault_status record_resync(struct env *env, struct record_reader *r, bool *found);
+
 /* hooks->claim_possible, or true without it. */
 bool record_may_claim(const struct env *env, const char *name, uint64_t offset);
 

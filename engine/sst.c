@@ -317,6 +317,7 @@ static enum vault_status read_footer(struct sst *t, struct parts *parts)
     if (load_u32(p + 8) != FORMAT_VERSION)
         return env_fail(t->env, VAULT_UNSUPPORTED, t->file.name, at + 8, 0,
                         "unknown format version");
+    t->entries = load_u64(p + 48);
     parts->ranges_len = load_u32(p + 12);
     parts->filter = load_u64(p + 24);
     parts->filter_len = load_u32(p + 32);
@@ -540,6 +541,35 @@ enum vault_status sst_get(struct sst *t, struct bytes key, uint64_t seq, bool *f
     *value = bytes_of(NULL, 0);
     *block = NULL;
     return VAULT_OK;
+}
+
+enum vault_status sst_walk(struct sst *t, void *ctx,
+                           enum vault_status (*each)(void *ctx, const struct sst_block *block))
+{
+    struct block_cursor at;
+    enum vault_status st = VAULT_OK;
+
+    block_cursor_init(t->env, &at);
+    block_cursor_open(&at, t->file.name, t->data_end, t->index);
+    for (at.c.ops->first(&at.c); !st && at.c.valid; at.c.ops->next(&at.c)) {
+        struct taker taker = taker_of(at.c.value);
+        struct cache_block *block = NULL;
+        struct sst_block b = {.offset = take_varint(&taker), .last_key = at.c.key};
+
+        b.status = read_block(t, at.c.value, &block);
+        b.good = !b.status;
+        if (b.status == VAULT_NO_MEMORY)
+            st = b.status;
+        if (b.good)
+            b.contents = block_contents(block);
+        if (!st)
+            st = each(ctx, &b);
+        cache_put(t->env, t->cache, block);
+    }
+    if (!st)
+        st = at.c.status;
+    block_cursor_release(&at);
+    return st;
 }
 
 enum vault_status sst_offset(struct sst *t, struct bytes key, uint64_t *offset)

@@ -56,6 +56,7 @@ struct sst {
     struct os_file file;
     uint64_t number, size;
     uint64_t data_end; /* blocks lie before it */
+    uint64_t entries;  /* as the footer says */
     uint8_t *tail;     /* range deletes, filter and index, as read */
     size_t tail_len;
     struct bytes filter, index; /* views into tail */
@@ -71,6 +72,19 @@ void sst_close(struct sst *t);
  * `found`, `block` holds the bytes of `value`: cache_put it. */
 MUST_USE enum vault_status sst_get(struct sst *t, struct bytes key, uint64_t seq, bool *found,
                                    uint64_t *tag, struct bytes *value, struct cache_block **block);
+
+/* Every data block in order, as it is on the disk. A block that cannot be had is no failure of the
+ * walk: `good` is false, and `status` says why. VAULT_CORRUPT: the index is damaged behind the last
+ * block. The first failure of `each` ends it. */
+struct sst_block {
+    bool good;
+    enum vault_status status;
+    uint64_t offset;
+    struct bytes contents, last_key; /* views, good for the call */
+};
+MUST_USE enum vault_status sst_walk(struct sst *t, void *ctx,
+                                    enum vault_status (*each)(void *ctx,
+                                                              const struct sst_block *block));
 
 /* Where about in the file the entries from `key` on begin; its size when there are none. */
 MUST_USE enum vault_status sst_offset(struct sst *t, struct bytes key, uint64_t *offset);

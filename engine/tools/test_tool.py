@@ -78,6 +78,23 @@ class Commands(Tool):
         _, err = self.run_tool("put", "db", "a", "b", "--set", "read_only=1", code=2)
         self.assertIn("open to read only", err)
 
+    def test_verify_and_repair(self):
+        self.fill(300)
+        self.run_tool("compact", "db")
+        self.assertEqual(self.run_tool("verify", "db"), "ok, 300 keys\n")
+        self.assertEqual(self.run_tool("repair", "db"), "ok, nothing to repair, 300 keys\n")
+        os.unlink(os.path.join(self.dir, "db", "CURRENT"))
+        out, err = self.run_tool("verify", "db", code=3)
+        self.assertIn("damaged: CURRENT at offset 0: ", out)
+        self.assertIn("CORRUPT", err)
+        out = self.run_tool("repair", "db")
+        self.assertIn("lost: CURRENT", out)
+        self.assertIn("repaired, 1 losses, 300 keys\n", out)
+        self.assertIn('{"type":"verify","keys":300,"damaged":0,"lost":0,"orphans":0}',
+                      self.run_tool("verify", "--json", "db"))
+        self.assertEqual(self.run_tool("count", "db"), "300\n")
+        self.run_tool("verify", "none", code=4)
+
     def test_binary_keys_and_values(self):
         self.run_tool("put", "db", r"\x00\\ \n", r"\xff\t")
         self.assertEqual(self.run_tool("scan", "db"), "\\x00\\\\ \\n\t\\xff\\t\n")

@@ -130,6 +130,7 @@ int verb_flush(struct tool *tool, struct call *call);
 int verb_compact(struct tool *tool, struct call *call);
 int verb_checkpoint(struct tool *tool, struct call *call);
 int verb_verify(struct tool *tool, struct call *call);
+int verb_repair(struct tool *tool, struct call *call);
 int verb_dump(struct tool *tool, struct call *call);
 int verb_destroy(struct tool *tool, struct call *call);
 int verb_shell(struct tool *tool, struct call *call);

@@ -43,7 +43,8 @@ static const struct {
     {"flush", OPEN_EXISTING, verb_flush, false},
     {"compact", OPEN_EXISTING, verb_compact, true},
     {"checkpoint", OPEN_EXISTING, verb_checkpoint, false},
-    {"verify", OPEN_EXISTING, verb_verify, false},
+    {"verify", OPEN_NOTHING, verb_verify, false},
+    {"repair", OPEN_NOTHING, verb_repair, false},
     {"dump", OPEN_NOTHING, verb_dump, false},
     {"destroy", OPEN_NOTHING, verb_destroy, false},
     {"begin", OPEN_NOTHING, verb_begin, false},
@@ -73,7 +74,8 @@ static bool is_usable(const struct command *command, bool in_shell)
     if (!in_shell)
         return !command->shell_only;
     return strcmp(command->name, "shell") != 0 && strcmp(command->name, "destroy") != 0 &&
-           strcmp(command->name, "batch") != 0;
+           strcmp(command->name, "batch") != 0 && strcmp(command->name, "verify") != 0 &&
+           strcmp(command->name, "repair") != 0;
 }
 
 const struct command *command_find(const char *name, bool in_shell)

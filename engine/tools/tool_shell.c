@@ -293,7 +293,7 @@ static unsigned char editor_complete(EditLine *editor, int key)
     static const char *const names[] = {
         "abandon",  "at",      "begin",  "commit",   "checkpoint", "compact", "count", "del",
         "delrange", "dump",    "export", "flush",    "get",        "help",    "load",  "put",
-        "quit",     "release", "scan",   "snapshot", "snapshots",  "stats",   "verify"};
+        "quit",     "release", "scan",   "snapshot", "snapshots",  "stats"};
     const LineInfo *info = el_line(editor);
     size_t len = (size_t)(info->cursor - info->buffer), common = 0, matches = 0;
     const char *first = NULL;

@@ -348,24 +348,101 @@ int verb_checkpoint(struct tool *tool, struct call *call)
     return TOOL_OK;
 }
 
-int verb_verify(struct tool *tool, struct call *call)
+struct findings {
+    struct call *call;
+    uint64_t damage, lost, orphans;
+};
+
+static void tell_finding(void *ctx, const struct vault_finding *f)
 {
-    struct vault_error error = {0};
+    static const char *const kinds[] = {"damaged", "lost", "orphan"};
+    struct findings *all = ctx;
+
+    all->damage += f->kind == VAULT_FINDING_DAMAGE;
+    all->lost += f->kind == VAULT_FINDING_LOST;
+    all->orphans += f->kind == VAULT_FINDING_ORPHAN;
+    if (all->call->json) {
+        printf("{\"type\":\"finding\",\"kind\":\"%s\",\"file\":\"%s\",\"offset\":%" PRIu64
+               ",\"what\":\"%s\"",
+               kinds[f->kind], f->file, f->offset, f->what);
+        if (f->first)
+            print_json_bytes(stdout, "first", f->first, f->first_len);
+        if (f->last)
+            print_json_bytes(stdout, "last", f->last, f->last_len);
+        puts("}");
+        return;
+    }
+    printf("%s: %s at offset %" PRIu64 ": %s", kinds[f->kind], f->file, f->offset, f->what);
+    if (f->first || f->last) {
+        fputs("; keys from ", stdout);
+        print_escaped(stdout, f->first ? f->first : "", f->first_len, true);
+        fputs(" to ", stdout);
+        if (f->last)
+            print_escaped(stdout, f->last, f->last_len, true);
+        else
+            fputs("the end", stdout);
+    }
+    putchar('\n');
+}
+
+static int count_keys(struct tool *tool, const struct vault_options *options, uint64_t *keys)
+{
     struct range all = {0};
-    uint64_t keys = 0;
+    struct vault_error error = {0};
+    enum vault_status st = vault_open(tool->path, options, &tool->db, &error);
     int code;
-    enum vault_status st = vault_check(tool->db, &error);
 
     if (st)
         return tool_failure(tool, st, &error);
     text_add(&all.from, "", 0);
-    code = range_walk(tool, &all, &keys, add_one);
+    code = range_walk(tool, &all, keys, add_one);
     range_free(&all);
-    if (!code)
-        printf(call->json ? "{\"type\":\"verify\",\"keys\":%" PRIu64 "}\n"
-                          : "ok, %" PRIu64 " keys\n",
-               keys);
+    (void)vault_close(tool->db);
+    tool->db = NULL;
     return code;
+}
+
+/* Both work on a database that is closed. */
+static int look_over(struct tool *tool, struct call *call, bool mend)
+{
+    struct findings all = {.call = call};
+    struct vault_options options;
+    struct vault_error error = {0};
+    uint64_t keys = 0;
+    enum vault_status st;
+    int code;
+
+    vault_options_init(&options);
+    code = options_apply(tool, call, &options);
+    if (code)
+        return code;
+    st = mend ? vault_repair(tool->path, &options, tell_finding, &all, &error)
+              : vault_verify(tool->path, &options, tell_finding, &all, &error);
+    if (st)
+        return tool_failure(tool, st, &error);
+    options.read_only = true;
+    code = count_keys(tool, &options, &keys);
+    if (code)
+        return code;
+    if (call->json)
+        printf("{\"type\":\"%s\",\"keys\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"lost\":%" PRIu64
+               ",\"orphans\":%" PRIu64 "}\n",
+               call->name, keys, all.damage, all.lost, all.orphans);
+    else if (mend && (all.damage || all.lost))
+        printf("repaired, %" PRIu64 " losses, %" PRIu64 " keys\n", all.lost, keys);
+    else
+        printf("%s, %" PRIu64 " keys\n", mend ? "ok, nothing to repair" : "ok", keys);
+    return TOOL_OK;
+}
+
+int verb_verify(struct tool *tool, struct call *call)
+{
+    return look_over(tool, call, false);
+}
+
+int verb_repair(struct tool *tool, struct call *call)
+{
+    return look_over(tool, call, true);
 }
 
 int verb_destroy(struct tool *tool, struct call *call)

@@ -240,6 +240,41 @@ enum vault_status vault_checkpoint(struct vault *vault, const char *path, unsign
 enum vault_status vault_approximate_size(struct vault *vault, const void *begin, size_t begin_len,
                                          const void *end, size_t end_len, uint64_t *bytes);
 
+/* What vault_verify and vault_repair tell, one call each. Keys are views, good for the call; NULL:
+ * not known. */
+enum vault_finding_kind {
+    VAULT_FINDING_DAMAGE = 0, /* bytes that are missing, damaged, or contradict others */
+    VAULT_FINDING_LOST = 1,   /* repair: what could not be saved */
+    VAULT_FINDING_ORPHAN = 2  /* a file that nothing refers to: harmless */
+};
+struct vault_finding {
+    enum vault_finding_kind kind;
+    char file[48];
+    uint64_t offset;
+    char what[96];
+    const void *first; /* the keys concerned lie between these two */
+    size_t first_len;
+    const void *last;
+    size_t last_len;
+};
+typedef void vault_report(void *ctx, const struct vault_finding *finding);
+
+/* Reads everything in the database `path`, which nobody may have open to write, and tells all that
+ * is wrong: checksums of every file, the order within and between tables, what manifest, filters
+ * and footers say of them, how the logs follow each other. Changes nothing. VAULT_OK: nothing is
+ * wrong; VAULT_CORRUPT or VAULT_DATA_LOSS: something is. `options` as for vault_open; `options`,
+ * `report` and `error` may be NULL. */
+enum vault_status vault_verify(const char *path, const struct vault_options *options,
+                               vault_report *report, void *ctx, struct vault_error *error);
+
+/* Makes a damaged database open again, with all that is intact; tells what was lost. Where a block
+ * of a table is lost, older values of its keys may show; where the manifest is lost, keys that were
+ * deleted may come back. Damaged files are kept as NAME.damaged. VAULT_OK: it can be opened; one in
+ * which vault_verify finds nothing is left as it is. A crash on the way leaves it no worse than
+ * before. It takes about as much free space as the database. */
+enum vault_status vault_repair(const char *path, const struct vault_options *options,
+                               vault_report *report, void *ctx, struct vault_error *error);
+
 /* The newest sequence number written, and the newest known to survive loss of power. 0: none. */
 uint64_t vault_last_seq(struct vault *vault);
 uint64_t vault_durable_seq(struct vault *vault);

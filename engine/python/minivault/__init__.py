@@ -29,9 +29,9 @@ from . import _library
 from .errors import (Busy, Closed, Corrupt, DataLoss, DiskError, Error, Exists, Invalid, NoMemory,
                      NoSpace, NotFound, Unsupported, error_of)
 
-__all__ = ["open", "destroy", "options", "version", "Database", "Snapshot", "Batch", "Scan",
-           "Error", "NotFound", "Invalid", "DiskError", "NoSpace", "Corrupt", "DataLoss", "Busy",
-           "NoMemory", "Exists", "Unsupported", "Closed"]
+__all__ = ["open", "destroy", "verify", "repair", "options", "version", "Database",
+           "Snapshot", "Batch", "Scan", "Finding", "Error", "NotFound", "Invalid", "DiskError",
+           "NoSpace", "Corrupt", "DataLoss", "Busy", "NoMemory", "Exists", "Unsupported", "Closed"]
 
 _lib = _library.load()
 _OPTIONS = _library.Layout(_lib, "options")
@@ -98,6 +98,43 @@ def destroy(path):
     """Removes the database in the directory `path`: its own files, then the directory if empty."""
     memory = _ERROR.new()
     _check(_lib.vault_destroy(os.fsencode(path), memory), memory)
+
+
+Finding = collections.namedtuple("Finding", "kind file offset what first last")
+Finding.__doc__ = """What verify() and repair() tell. `kind` is "damaged", "lost" or "orphan"
+(a file that nothing refers to, harmless); `first` and `last` are the keys concerned, None when
+unknown."""
+
+
+def _look_over(call, path):
+    memory, findings = _ERROR.new(), []
+
+    def report(_, finding):
+        f = finding.contents
+        first, last = (ctypes.string_at(p, n) if p is not None else None
+                       for p, n in ((f.first, f.first_len), (f.last, f.last_len)))
+        findings.append(Finding(("damaged", "lost", "orphan")[f.kind], f.file.decode(), f.offset,
+                                f.what.decode(), first, last))
+
+    status = call(os.fsencode(path), None, _library.Report(report), None, memory)
+    return status, memory, findings
+
+
+def verify(path):
+    """Reads everything in the database `path`, which must not be open, and answers a list of
+    Findings: all that is wrong with it, and harmless orphans. Changes nothing."""
+    status, memory, findings = _look_over(_lib.vault_verify, path)
+    if not any(f.kind == "damaged" for f in findings):
+        _check(status, memory)
+    return findings
+
+
+def repair(path):
+    """Makes a damaged database open again with all that is intact; answers a list of Findings that
+    says what was lost. Damaged files are kept as NAME.damaged; one that is good stays as it is."""
+    status, memory, findings = _look_over(_lib.vault_repair, path)
+    _check(status, memory)
+    return findings
 
 
 def _after(prefix):

@@ -25,6 +25,14 @@ class Found(ctypes.Structure):
     _fields_ = [("status", c_int), ("value", c_void_p), ("value_len", c_size_t)]
 
 
+class Finding(ctypes.Structure):
+    _fields_ = [("kind", c_int), ("file", ctypes.c_char * 48), ("offset", c_uint64),
+                ("what", ctypes.c_char * 96), ("first", c_void_p), ("first_len", c_size_t),
+                ("last", c_void_p), ("last_len", c_size_t)]
+
+
+Report = ctypes.CFUNCTYPE(None, c_void_p, POINTER(Finding))
+
 _handle = _options = _error = _batch = _iter = _snapshot = c_void_p
 _key = [c_void_p, c_size_t]
 _status = c_int
@@ -76,6 +84,8 @@ CALLS = {
     "vault_compact_range": (_status, [_handle, *_key, *_key]),
     "vault_checkpoint": (_status, [_handle, c_char_p, c_uint, POINTER(c_uint64)]),
     "vault_approximate_size": (_status, [_handle, *_key, *_key, POINTER(c_uint64)]),
+    "vault_verify": (_status, [c_char_p, _options, Report, c_void_p, _error]),
+    "vault_repair": (_status, [c_char_p, _options, Report, c_void_p, _error]),
     "vault_last_seq": (c_uint64, [_handle]),
     "vault_durable_seq": (c_uint64, [_handle]),
     "vault_last_error": (None, [_handle, _error]),
@@ -84,8 +94,8 @@ CALLS = {
 }
 
 
-# Called from C alone: nothing a Python program would miss.
-NOT_BOUND = {"vault_iter_prefix"}
+# Called from C alone: nothing a Python program would miss. vault_report is a type of function.
+NOT_BOUND = {"vault_iter_prefix", "vault_report"}
 
 
 def candidates():

@@ -343,6 +343,28 @@ class Errors(WithDirectory):
             for i in range(500):
                 db.get(b"%04d" % i)
 
+    def test_verify_and_repair(self):
+        with minivault.open(self.path, block_size=256) as db:
+            db.update({b"k%03d" % i: b"v%d" % i for i in range(200)})
+            db.flush()
+        self.assertEqual(minivault.verify(self.path), [])
+        self.assertEqual(minivault.repair(self.path), [])
+        table = next(n for n in os.listdir(self.path) if n.endswith(".sst"))
+        with open(os.path.join(self.path, table), "r+b") as stream:
+            stream.seek(1000)
+            stream.write(b"rot")
+        found = minivault.verify(self.path)
+        self.assertEqual([(f.kind, f.file) for f in found], [("damaged", table)])
+        lost = minivault.repair(self.path)
+        self.assertEqual([f.kind for f in lost], ["lost"])
+        self.assertIn(table + ".damaged", os.listdir(self.path))
+        with minivault.open(self.path) as db:
+            gone = [b"k%03d" % i for i in range(200) if b"k%03d" % i not in db]
+        self.assertTrue(0 < len(gone) < 50)
+        self.assertTrue(all(lost[0].first < k <= lost[0].last for k in gone))
+        self.assertEqual(minivault.verify(self.path), [])
+        self.assertRaises(minivault.NotFound, minivault.verify, self.path + "none")
+
     def test_destroy(self):
         with minivault.open(self.path) as db:
             db[b"a"] = b"1"
