@@ -48,6 +48,7 @@ test: build-dev
 
 crashtest: build-release
 	$(BIN)/powercut run --exhaustive-ops 1 --every-fault --seed 1 --quiet
+	$(BIN)/powercut threads --traces 400
 	$(BIN)/powercut run --profile crashtest --canary $(BIN)/powercut-canary
 
 conformance: build-release

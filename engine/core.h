@@ -74,7 +74,8 @@ struct vault {
     struct thread maintainer;
     struct core_write *first_write, *last_write; /* in the order of their turns; first: leads */
     bool stopping;
-    bool busy; /* the thread is at work */
+    bool busy;     /* the thread is at work */
+    unsigned held; /* checks that run: the thread begins nothing */
     struct memtable *mem;
     struct memtable *full; /* being flushed; NULL: none */
     /* Range deletes beside them, by begin, the end as the value; NULL: none. */

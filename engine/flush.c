@@ -305,7 +305,7 @@ void *core_maintain(void *vault)
         bool compact = !v->failed && core_compaction_due(v);
         enum vault_status paused = VAULT_OK;
 
-        if (!flush && !manual && !compact) {
+        if (v->held || (!flush && !manual && !compact)) {
             thread_wait(&v->work, &v->lock);
             continue;
         }

@@ -1,8 +1,8 @@
 /* inspect.c: what is in the directory, and whether it is what should be there.
  *
  * vault_check is for tests and for the command line: it lists the directory and compares it with
- * the version. It holds `writing`, and on a thread waits for the maintainer to be idle, so that
- * nothing moves underneath. */
+ * the version. It holds `writing`, and on a thread waits for the maintainer to be idle and keeps it
+ * so, so that nothing moves underneath; but a reader may let a dropped table go. */
 #include <stdlib.h>
 #include "core.h"
 
@@ -89,6 +89,20 @@ enum vault_status core_check_levels(struct vault *v)
     return VAULT_OK;
 }
 
+/* A reader that was the last to hold a table may have removed it since the directory was listed. */
+static enum vault_status check_orphan(struct vault *v, enum format_file kind, uint64_t number)
+{
+    char name[OS_NAME_MAX];
+    uint64_t size = 0;
+    enum vault_status st = VAULT_OK;
+
+    format_name(kind, number, name);
+    st = os_file_size(&v->env, name, &size);
+    if (st)
+        return st == VAULT_NOT_FOUND ? VAULT_OK : st;
+    return breach(v, kind, number, "nothing refers to this file");
+}
+
 static enum vault_status check_files(struct vault *v)
 {
     struct core_names names = {0};
@@ -107,7 +121,7 @@ static enum vault_status check_files(struct vault *v)
         else if (kind == FORMAT_MANIFEST)
             alive = v->manifest.number == number;
         if (!alive)
-            st = breach(v, kind, number, "nothing refers to this file");
+            st = check_orphan(v, kind, number);
         else if (kind == FORMAT_TEMPORARY)
             st = env_fail(&v->env, VAULT_CORRUPT, FORMAT_NAME_TEMPORARY, 0, 0,
                           "left over from a switch of manifests");
@@ -127,10 +141,15 @@ enum vault_status vault_check(struct vault *v, struct vault_error *error)
     while (v->options.background == VAULT_THREAD && !v->failed && !v->hiccup &&
            (v->full || v->busy || core_compaction_due(v)))
         thread_wait(&v->done, &v->lock);
+    v->held++; /* somebody may ask for a compaction meanwhile */
     thread_unlock(&v->lock);
     st = core_check_levels(v);
     if (!st && !core_failed(v)) /* A failed handle removes nothing: files may be left over. */
         st = check_files(v);
+    thread_lock(&v->lock);
+    v->held--;
+    thread_wake(&v->work);
+    thread_unlock(&v->lock);
     if (st && error)
         env_last(&v->env, error);
     thread_unlock(&v->writing);

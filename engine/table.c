@@ -100,6 +100,13 @@ void table_unref(struct tables *tables, struct table *t)
 
     if (!t || atomic_sub(&t->refs, 1))
         return;
+    if (atomic_get(&t->obsolete)) { /* L1; what the list does not hold is gone from the directory */
+        enum vault_status ignored = VAULT_OK;
+
+        format_name(FORMAT_TABLE, t->number, name);
+        ignored = os_unlink(tables->env, name); /* L2 */
+        (void)ignored;
+    }
     thread_lock(&tables->lock);
     if (t->open)
         shut(tables, t);
@@ -110,13 +117,6 @@ void table_unref(struct tables *tables, struct table *t)
     if (t->next)
         t->next->prev = t->prev;
     thread_unlock(&tables->lock);
-    if (atomic_get(&t->obsolete)) { /* L1 */
-        enum vault_status ignored = VAULT_OK;
-
-        format_name(FORMAT_TABLE, t->number, name);
-        ignored = os_unlink(tables->env, name); /* L2 */
-        (void)ignored;
-    }
     alloc_put(tables->env, t, sizeof *t + t->keys_len);
 }
 

@@ -108,8 +108,17 @@ static void enter_lock(void)
     layer_inside = true;
 }
 
+static void (*layer_between)(void);
+
+void pc_between_calls(void (*between)(void))
+{
+    layer_between = between;
+}
+
 void layer_enter(void)
 {
+    if (layer_between)
+        layer_between();
     enter_lock();
     layer_frame = __builtin_frame_address(0);
     if (map_writables)
@@ -139,6 +148,8 @@ long layer_leave(long result)
     if (layer.orphan)
         warn_orphan();
     leave_lock();
+    if (layer_between)
+        layer_between();
     if (result_failed(result)) {
         errno = (int)-result;
         return -1;

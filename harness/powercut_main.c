@@ -24,6 +24,7 @@
 #include "shrink.h"
 #include "stores.h"
 #include "story.h"
+#include "threads.h"
 
 #ifndef POWERCUT_VERSION
 #define POWERCUT_VERSION "0.1.0"
@@ -263,6 +264,43 @@ static int run_command(const struct options *opts)
         fprintf(stderr, "the results cannot be written\n");
     free(command);
     return code;
+}
+
+static int threads_command(const struct options *opts)
+{
+    struct threads_given given = {.threads = (uint32_t)given_or(opts, "threads", 0),
+                                  .has_schedule = options_given(opts, "schedule"),
+                                  .schedule = given_or(opts, "schedule", 0)};
+    struct campaign campaign = {.jobs = (unsigned)options_u64(opts, "jobs"),
+                                .program = program,
+                                .json = options_flag(opts, "json"),
+                                .no_shrink = options_flag(opts, "no-shrink"),
+                                .time_seconds = options_u64(opts, "time"),
+                                .store_name = options_text(opts, "store"),
+                                .seed = given_or(opts, "seed", 1),
+                                .seeds = given_or(opts, "traces", 2000),
+                                .ops = (uint32_t)given_or(opts, "ops", 0),
+                                .max_findings = given_or(opts, "max-findings", 1),
+                                .budget = {.leaves = (uint32_t)given_or(opts, "leaves", 24),
+                                           .samples = (uint32_t)given_or(opts, "samples", 4),
+                                           .life = 8,
+                                           .recoveries = 300}};
+    const char *bad = NULL;
+
+    campaign.store = stores_find(campaign.store_name);
+    if (campaign.store == NULL)
+        return no_store(campaign.store_name);
+    if (campaign.store->last_seq == NULL)
+        return usage_error("this store has no sequence numbers, so the order of its writes is not "
+                           "known",
+                           campaign.store_name);
+    if (!take_models(opts, &campaign, &bad))
+        return usage_error("no such model (powercut list models)", bad);
+    if (given.threads > THREADS_MOST)
+        return usage_error("at most 8 threads", options_text(opts, "threads"));
+    if (campaign.ops > THREADS_OPS_MOST)
+        return usage_error("at most 400 operations of each thread", options_text(opts, "ops"));
+    return threads_run(&campaign, &given);
 }
 
 /* ---- script, replay, shrink, explain: each file in a child ---- */
@@ -644,7 +682,7 @@ static const struct {
     {"run", run_command},        {"audit", run_command},      {"script", script_command},
     {"replay", finding_command}, {"shrink", finding_command}, {"explain", finding_command},
     {"matrix", run_command},     {"exec", exec_command},      {"conformance", conformance_command},
-    {"list", list_command},      {"demo", demo_command},
+    {"list", list_command},      {"demo", demo_command},      {"threads", threads_command},
 };
 
 static int help(FILE *out)

@@ -85,6 +85,8 @@ static bool tune(struct vault_options *options, const char *name, unsigned long 
             options->compression[level] = level ? (unsigned)value : VAULT_RAW;
     else if (strcmp(name, "open") == 0)
         options->open_tables = (unsigned)value;
+    else if (strcmp(name, "background") == 0)
+        options->background = value ? VAULT_THREAD : VAULT_INLINE;
     else
         return false;
     return true;
@@ -160,6 +162,7 @@ static enum pc_store_status store_write(void *db, const struct pc_write *writes,
                                         bool sync, uint64_t *seq, struct pc_store_error *error)
 {
     struct handle *handle = db;
+    struct vault_batch *batch;
     enum vault_status st = VAULT_OK;
 
     if (count == 1) {
@@ -178,27 +181,29 @@ static enum pc_store_status store_write(void *db, const struct pc_write *writes,
                            sync, seq);
         return answer_of(handle, st, error);
     }
-    if (handle->batch == NULL)
-        handle->batch = vault_batch_new();
-    must(handle->batch != NULL);
-    vault_batch_clear(handle->batch);
+    /* It is one writer's at a time. */
+    batch = __atomic_exchange_n(&handle->batch, NULL, __ATOMIC_ACQ_REL);
+    if (batch == NULL)
+        batch = vault_batch_new();
+    must(batch != NULL);
+    vault_batch_clear(batch);
     for (size_t i = 0; i < count && st == VAULT_OK; i++) {
         const struct pc_write *w = &writes[i];
 
         if (w->expires)
-            st = vault_batch_put_until(handle->batch, w->key.data, w->key.len, w->value.data,
-                                       w->value.len, w->expires);
+            st = vault_batch_put_until(batch, w->key.data, w->key.len, w->value.data, w->value.len,
+                                       w->expires);
         else if (w->is_range)
-            st = vault_batch_delete_range(handle->batch, w->key.data, w->key.len, w->value.data,
+            st = vault_batch_delete_range(batch, w->key.data, w->key.len, w->value.data,
                                           w->value.len);
         else if (w->is_delete)
-            st = vault_batch_delete(handle->batch, w->key.data, w->key.len);
+            st = vault_batch_delete(batch, w->key.data, w->key.len);
         else
-            st = vault_batch_put(handle->batch, w->key.data, w->key.len, w->value.data,
-                                 w->value.len);
+            st = vault_batch_put(batch, w->key.data, w->key.len, w->value.data, w->value.len);
     }
     if (st == VAULT_OK)
-        st = vault_write(handle->vault, handle->batch, sync, seq);
+        st = vault_write(handle->vault, batch, sync, seq);
+    vault_batch_free(__atomic_exchange_n(&handle->batch, batch, __ATOMIC_ACQ_REL));
     return answer_of(handle, st, error);
 }
 

@@ -39,6 +39,11 @@ bool pc_site_equal(const struct pc_site *a, const struct pc_site *b);
  * is done. `seen` must not make a simulated call. NULL: no more. */
 void pc_watch_sites(void (*seen)(void *ctx, const struct pc_site *site), void *ctx);
 
+/* `between` is called before and after every interposed call that is done on a simulated disk,
+ * without the lock, on the thread that calls; a scheduler may let another thread on. NULL: no
+ * more. */
+void pc_between_calls(void (*between)(void));
+
 /* Mistakes that can be planted at a call, without a change of the program. */
 enum pc_seam_act {
     PC_SEAM_NONE,
