@@ -95,7 +95,7 @@ CALLS = {
 
 
 # Called from C alone: nothing a Python program would miss. vault_report is a type of function.
-NOT_BOUND = {"vault_iter_prefix", "vault_report"}
+NOT_BOUND = {"vault_report"}
 
 
 def candidates():
