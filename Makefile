@@ -5,7 +5,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 BIN    := build/release/bin
 
-.PHONY: all build-release build-dev bootstrap test crashtest conformance valgrind mutants seams bench report demo \
+.PHONY: all build-release build-dev bootstrap test crashtest conformance valgrind mutants mutants-full seams bench report demo \
         doctor tidy format install clean help
 
 all: build-release
@@ -16,7 +16,8 @@ help:
 	@echo "make crashtest   the main job: fixed seeds, counted budget, canary"
 	@echo "make conformance the simulated disk against the file of persistence models"
 	@echo "make valgrind    unit tests, scenarios and a slice of the crash test under memcheck"
-	@echo "make mutants     plant known mistakes in the engine; each has to be found"
+	@echo "make mutants     plant known mistakes in the engine; each has to be found (3 seeds)"
+	@echo "make mutants-full  the same with 10 seeds, and other ways to choose crash states beside"
 	@echo "make bench       minivault beside LevelDB, RocksDB, LMDB and SQLite; N=1000000 RUNS=3 ENGINES= WORKLOADS="
 	@echo "make report      a page of all results below powercut-out and build/release: build/report.html"
 	@echo "make seams       every mistake at every call of the engine: does a run notice? (an hour)"
@@ -69,6 +70,9 @@ report: build-release
 
 mutants: build-release
 	crashtests/mutants/run
+
+mutants-full: build-release
+	crashtests/mutants/run --full
 
 # Peers are optional: whichever of libleveldb-dev librocksdb-dev liblmdb-dev libsqlite3-dev is there.
 # N=100000 RUNS=1 takes about 20 seconds, the default about ten minutes.

@@ -16,11 +16,13 @@
 #include "base/check.h"
 #include "base/rng.h"
 
+#include "deal.h"
 #include "jobs.h"
 #include "json.h"
 #include "lanes.h"
 #include "marks.h"
 #include "place.h"
+#include "play.h"
 #include "results.h"
 #include "shrink.h"
 #include "story.h"
@@ -107,10 +109,59 @@ void campaign_trace(const struct campaign *campaign, uint64_t index, enum pc_mod
     tape_release(&tape);
 }
 
-static void task_trace(const struct campaign *campaign, uint64_t task, struct trace *trace)
+static struct deal deal_of(const struct campaign *campaign)
 {
-    campaign_trace(campaign, task / campaign->model_count,
-                   campaign->models[task % campaign->model_count], trace);
+    return (struct deal){.first = campaign->first,
+                         .traces = campaign->forever ? UINT64_MAX : campaign->seeds,
+                         .models = campaign->model_count,
+                         .plain = campaign->exhaustive_ops > 0 || campaign->systematic};
+}
+
+/* What brings much to light in a trace that is only played: of every other one what was not synced
+ * is lost at the end; then all is compacted, and read, by the snapshots too. Values that are to
+ * expire have expired by then. */
+static void finish(struct trace *trace, bool crash)
+{
+    uint32_t slots = 0, count = trace->op_count;
+    bool expires = false;
+
+    for (uint32_t i = 0; i < trace->write_count; i++)
+        expires |= trace->writes[i].ttl != 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct op *op = &trace->ops[i];
+
+        if (op->kind == OP_SNAPSHOT)
+            slots |= 1u << op->slot;
+        else if (op->kind == OP_RELEASE)
+            slots &= ~(1u << op->slot);
+        else if (op->kind == OP_REOPEN || op->kind == OP_CRASH)
+            slots = 0;
+    }
+    if (crash) {
+        slots = 0;
+        trace_add(trace, OP_CRASH)->crash = (struct crash){.place = CRASH_END, .oldest = true};
+        trace_add(trace, OP_RECOVER);
+    }
+    if (expires)
+        trace_add(trace, OP_CLOCK)->shift = 120;
+    trace_add(trace, OP_FLUSH);
+    trace_add(trace, OP_COMPACT);
+    for (uint32_t slot = 0; slot < TRACE_SLOTS; slot++)
+        if (slots >> slot & 1)
+            trace_add(trace, OP_AT)->slot = slot;
+    trace_add(trace, OP_SCAN);
+    trace_add(trace, OP_BACK);
+}
+
+static struct dealt task_trace(const struct campaign *campaign, uint64_t task, struct trace *trace)
+{
+    struct deal deal = deal_of(campaign);
+    struct dealt dealt = deal_task(&deal, task);
+
+    campaign_trace(campaign, dealt.trace, campaign->models[dealt.model], trace);
+    if (dealt.played)
+        finish(trace, dealt.trace % 2);
+    return dealt;
 }
 
 /* ---- in the child ---- */
@@ -284,24 +335,52 @@ struct armed {
     struct pc_fault faults[TRACE_FAULTS];
 };
 
-static void arm(const struct campaign *campaign, uint64_t task, struct trace *trace,
+static void arm(const struct campaign *campaign, const struct dealt *dealt, struct trace *trace,
                 struct armed *armed)
 {
     struct tape tape;
 
     /* Every model gets faults of its own: more places are tried. */
-    tape_init(&tape, trace->seed ^ rng_mix(task % campaign->model_count));
+    tape_init(&tape, trace->seed ^ rng_mix(dealt->model));
     if (campaign->exhaustive_ops == 0)
-        place_faults(trace, campaign->store, &tape, lane(campaign, task / campaign->model_count));
+        place_faults(trace, campaign->store, &tape, lane(campaign, dealt->trace));
     tape_release(&tape);
     memcpy(armed->faults, trace->faults, sizeof armed->faults);
     armed->count = trace->fault_count;
+}
+
+/* A trace as it is, with its crashes, and nothing explored. */
+static void play_only(const struct campaign *campaign, struct trace *trace,
+                      struct explorer *explorer, struct finding *finding)
+{
+    struct play play;
+
+    *finding = (struct finding){0};
+    explorer->tally.played++;
+    play_init(&play, trace, campaign->store, NULL, finding);
+    for (uint32_t op = 0; op < trace->op_count && play_step(&play, op, NULL); op++)
+        ;
+    play_end(&play);
+    play_release(&play);
+}
+
+static void search(const struct campaign *campaign, const struct dealt *dealt, struct trace *trace,
+                   struct explorer *explorer, struct finding *finding)
+{
+    uint64_t number = dealt->trace * campaign->model_count + dealt->model;
+
+    explore_trace(explorer, trace, campaign->store, finding);
+    if (!finding->found && campaign->systematic)
+        campaign_single_faults(campaign, explorer, trace, finding);
+    if (!finding->found && !campaign->systematic && number % RECHECK_EVERY == 0)
+        recheck(campaign, trace, explorer, finding);
 }
 
 static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
 {
     struct campaign *campaign = ((struct running *)ctx)->campaign;
     struct handed handed = {0};
+    struct dealt dealt;
     struct explorer explorer;
     struct finding finding;
     struct trace trace;
@@ -311,16 +390,15 @@ static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
     must(marks != NULL);
     for (uint32_t i = 0; i < marks_count(); i++)
         marks[i] = marks_get(i);
-    task_trace(campaign, task, &trace);
-    arm(campaign, task, &trace, jobs_scratch(channel));
+    dealt = task_trace(campaign, task, &trace);
+    arm(campaign, &dealt, &trace, jobs_scratch(channel));
     explorer_init(&explorer, &campaign->budget, campaign->store, trace.tuning, trace.seed);
     explorer.position = beat;
     explorer.position_ctx = channel;
-    explore_trace(&explorer, &trace, campaign->store, &finding);
-    if (!finding.found && campaign->systematic)
-        campaign_single_faults(campaign, &explorer, &trace, &finding);
-    if (!finding.found && !campaign->systematic && task % RECHECK_EVERY == 0)
-        recheck(campaign, &trace, &explorer, &finding);
+    if (dealt.played)
+        play_only(campaign, &trace, &explorer, &finding);
+    else
+        search(campaign, &dealt, &trace, &explorer, &finding);
     for (uint32_t i = 0; i < marks_count(); i++)
         marks[i] = marks_get(i) - marks[i];
     if (finding.found)
@@ -414,7 +492,7 @@ static void report_death(struct running *running, uint64_t task, const struct jo
     char *texts[TEXTS] = {0};
     struct trace trace;
 
-    task_trace(campaign, task, &trace);
+    (void)task_trace(campaign, task, &trace);
     trace_arm(&trace, armed->faults, armed->count);
     finding.op = trace.op_count;
     finding.verdict.rule = hang ? RULE_HANG : RULE_CRASH;
@@ -435,7 +513,8 @@ static void report_death(struct running *running, uint64_t task, const struct jo
 static void progress(struct running *running, bool last)
 {
     const struct campaign *campaign = running->campaign;
-    uint64_t total = campaign->seeds * campaign->model_count;
+    struct deal deal = deal_of(campaign);
+    uint64_t total = deal_tasks(&deal);
     double spent = now() - running->began;
 
     if (campaign->quiet || (last && !running->terminal))
@@ -657,6 +736,7 @@ static void summary_json(struct running *running, const struct canary *canary, i
         json_text(json, pc_model_name(campaign->models[i]));
     json_array_end(json);
     json_key_u64(json, "traces", tally->traces);
+    json_key_u64(json, "traces_played", tally->played);
     json_key_u64(json, "operations", tally->ops);
     json_key_u64(json, "epochs", tally->epochs);
     json_key_u64(json, "calls", tally->calls);
@@ -727,7 +807,8 @@ static void summary_text(struct running *running, const struct canary *canary, i
     unsigned unreached = 0;
     char coverage[40];
 
-    printf("traces %llu, operations %llu, epochs %llu; models", (unsigned long long)tally->traces,
+    printf("traces %llu, and %llu only played; operations %llu, epochs %llu; models",
+           (unsigned long long)tally->traces, (unsigned long long)tally->played,
            (unsigned long long)tally->ops, (unsigned long long)tally->epochs);
     for (uint32_t i = 0; i < campaign->model_count; i++)
         printf(" %s", pc_model_name(campaign->models[i]));
@@ -799,16 +880,16 @@ static int exit_code(const struct running *running, enum jobs_end end, const str
 int campaign_run(struct campaign *campaign)
 {
     struct running running = {.campaign = campaign, .next_line = 1};
-    struct jobs_config config = {
-        .jobs = campaign->jobs,
-        .first = campaign->first * campaign->model_count,
-        .count = campaign->forever ? UINT64_MAX : campaign->seeds * campaign->model_count,
-        .stall_seconds = STALL_SECONDS,
-        .time_seconds = campaign->time_seconds,
-        .ctx = &running,
-        .work = work,
-        .done = done,
-        .tick = tick};
+    struct deal deal = deal_of(campaign);
+    struct jobs_config config = {.jobs = campaign->jobs,
+                                 .first = deal_first(&deal),
+                                 .count = deal_tasks(&deal),
+                                 .stall_seconds = STALL_SECONDS,
+                                 .time_seconds = campaign->time_seconds,
+                                 .ctx = &running,
+                                 .work = work,
+                                 .done = done,
+                                 .tick = tick};
     struct canary canary = {0};
     enum jobs_end end;
     int code;

@@ -38,6 +38,7 @@ void tally_release(struct tally *tally)
 void tally_add(struct tally *to, const struct tally *from)
 {
     to->traces += from->traces;
+    to->played += from->played;
     to->ops += from->ops;
     to->calls += from->calls;
     to->epochs += from->epochs;

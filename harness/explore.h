@@ -49,6 +49,7 @@ struct budget {
 
 struct tally {
     uint64_t traces, ops, calls, epochs;
+    uint64_t played; /* traces that were played, not explored; not among `traces` */
     uint64_t points, exhaustive, sampled, skipped;
     uint64_t
         complete_to[BOUNDS]; /* sampled points, complete up to so many micro-ops from each pole */

@@ -113,7 +113,8 @@ static void draw_errno(struct tape *tape, uint32_t anchor, struct pc_fault *faul
 static bool aim(struct tape *tape, uint32_t anchor, const struct seen_calls *seen,
                 struct pc_fault *fault)
 {
-    bool syncs = fault->kind == PC_FAULT_EIO && tape_choose(tape, TAPE_FAULTS, anchor + 1, 2);
+    bool error = fault->kind == PC_FAULT_EIO || fault->kind == PC_FAULT_ERROR;
+    bool syncs = error && tape_choose(tape, TAPE_FAULTS, anchor + 1, 2);
     uint32_t fitting = 0, chosen;
 
     for (uint32_t i = 0; i < seen->count; i++)
