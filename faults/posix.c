@@ -293,6 +293,7 @@ void pc_mount(const char *prefix, struct pc_disk *disk)
     if (disk != layer.disk) {
         map_forget_all();
         cwd_forget();
+        seam_forget();
     }
     open_restart();
     memcpy(layer.prefix, disk ? prefix : "", len + 1);

@@ -88,6 +88,7 @@ struct seam_call {
 };
 long layer_seam(const struct seam_call *call); /* what the program is told */
 bool seam_planted(void);
+void seam_forget(void); /* another disk: what was to come on the old one never comes */
 
 struct layer {
     struct pc_disk *disk; /* NULL: not mounted */

@@ -4,8 +4,8 @@
  * pc_seam in powercut/posix.h.
  *
  * Between a call and the disk every change, sync and read passes layer_seam(). A call that is to
- * come later answers at once and is made after the next one; one whose file has gone by then is
- * never made. The answer it then gets nobody looks at. */
+ * come later answers at once and is made after the next one; one whose file, or disk, has gone by
+ * then is never made. The answer it then gets nobody looks at. */
 #define _GNU_SOURCE
 #include "posix_layer.h"
 
@@ -74,6 +74,11 @@ bool seam_planted(void)
 uint64_t pc_seam_acted(void)
 {
     return seam.acted;
+}
+
+void seam_forget(void)
+{
+    seam.disk = NULL;
 }
 
 /* ---- making a call ---- */

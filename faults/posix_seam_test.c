@@ -252,6 +252,24 @@ static void a_rename_can_come_later(void **state)
     close(fd);
 }
 
+/* The next disk may lie where the old one lay, and has no such file. */
+static void a_later_call_whose_disk_is_gone_is_never_made(void **state)
+{
+    int fd = prepared(), other;
+
+    (void)state;
+    plant(PC_SEAM_LATER);
+    assert_int_equal(put(fd, "abcd"), 4);
+    close(fd);
+    pc_mount(NULL, NULL);
+    pc_disk_free(disk);
+    (void)mount_new(state);
+    other = new_file(MOUNT "/a");
+    assert_int_equal(pwrite(other, "xy", 2, 0), 2);
+    holds(other, "xy");
+    close(other);
+}
+
 static void a_mistake_fits_where_a_program_could_make_it(void **state)
 {
     (void)state;
@@ -278,6 +296,7 @@ int main(void)
         on_a_disk(a_sync_that_is_tried_again_is_believed),
         on_a_disk(half_a_write_counts_as_whole),
         on_a_disk(a_rename_can_come_later),
+        on_a_disk(a_later_call_whose_disk_is_gone_is_never_made),
         on_a_disk(a_mistake_fits_where_a_program_could_make_it),
     };
 

@@ -17,6 +17,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,6 +32,7 @@
 
 #define SITES_MAX 512u
 #define HITS_MAX  4u /* calls of one site that are made to fail in one trace */
+#define WAYS      2u /* in which each of them fails: alone, or with the like call before it */
 
 struct known_site {
     struct pc_site site;
@@ -51,10 +53,13 @@ struct planted {
     enum pc_seam_act act;
 };
 
-/* A line of the file of explanations: at sites whose chain of functions begins so, this mistake
- * makes no difference that a promise is about. */
+/* A line of the file of explanations: at sites whose chain of functions begins so ("*": at every
+ * one), this mistake makes no difference that a promise is about. No line numbers: a file that is
+ * edited keeps its explanations. */
 struct explanation {
-    char act[16], call[16], where[128], why[160];
+    char act[16], call[16], where[128], why[240];
+    uint32_t sites; /* that it is about, among the mistakes planted */
+    bool wrong;     /* one of these was found nevertheless */
 };
 
 struct audit {
@@ -203,7 +208,7 @@ static bool read_explanations(struct audit *audit, const char *path)
         if (line[0] == '#' || line[0] == '\n')
             continue;
         ok = audit->explanation_count < SITES_MAX &&
-             sscanf(line, "%15[^,], %15[^,], %127[^:]: %159[^\n]", e.act, e.call, e.where, e.why) ==
+             sscanf(line, "%15[^,], %15[^,], %127[^:]: %239[^\n]", e.act, e.call, e.where, e.why) ==
                  4;
         if (ok)
             audit->explanations[audit->explanation_count++] = e;
@@ -216,18 +221,41 @@ static bool read_explanations(struct audit *audit, const char *path)
     return ok;
 }
 
-static const struct explanation *explanation_of(const struct audit *audit,
-                                                const struct planted *planted)
+static bool begins(const char *where, const char *functions)
+{
+    size_t len = strlen(functions);
+
+    return strcmp(functions, "*") == 0 ||
+           (strncmp(where, functions, len) == 0 && (where[len] == ' ' || where[len] == '\0'));
+}
+
+static struct explanation *explanation_of(struct audit *audit, const struct planted *planted)
 {
     for (uint32_t i = 0; i < audit->explanation_count; i++) {
-        const struct explanation *e = &audit->explanations[i];
+        struct explanation *e = &audit->explanations[i];
 
         if (strcmp(e->act, pc_seam_act_name(planted->act)) == 0 &&
-            strcmp(e->call, kind_word(planted->site)) == 0 &&
-            strncmp(e->where, planted->where, strlen(e->where)) == 0)
+            strcmp(e->call, kind_word(planted->site)) == 0 && begins(planted->where, e->where))
             return e;
     }
     return NULL;
+}
+
+/* How many explanations are of no use any more: wrong ones, and those that are about no site. */
+static uint32_t stale(const struct audit *audit)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < audit->explanation_count; i++) {
+        const struct explanation *e = &audit->explanations[i];
+
+        if (e->sites && !e->wrong)
+            continue;
+        count++;
+        fprintf(stderr, "an explanation %s: %s, %s, %s\n",
+                e->wrong ? "is wrong" : "is about no site", e->act, e->call, e->where);
+    }
+    return count;
 }
 
 /* ---- search ---- */
@@ -299,13 +327,20 @@ static bool explore_planted(const struct campaign *campaign, const struct plante
     pc_seam(planted->site, planted->act);
     if (!aimed)
         explore_trace(&explorer, trace, campaign->store, finding);
-    if (!aimed && !finding->found && campaign->exhaustive_ops)
+    if (!aimed && !finding->found && campaign->systematic)
         campaign_single_faults(campaign, &explorer, trace, finding);
-    for (uint32_t i = 0; i < hits.count && !finding->found; i++) {
+    for (uint32_t i = 0; i < hits.count * WAYS && !finding->found; i++) {
+        struct pc_fault fault = hits.faults[i / WAYS];
         struct trace copy;
 
+        if (i % WAYS && fault.nth == 1)
+            continue;
+        if (i % WAYS) { /* what the first failure left, the second one meets */
+            fault.nth--;
+            fault.times = 2;
+        }
         trace_copy(&copy, trace);
-        trace_arm(&copy, &hits.faults[i], 1);
+        trace_arm(&copy, &fault, 1);
         explore_trace(&explorer, &copy, campaign->store, finding);
         if (finding->found) {
             trace_release(trace);
@@ -347,8 +382,31 @@ static char *tell(const struct audit *audit, const struct planted *planted, stru
     return text;
 }
 
-/* First every trace of one operation, also with every single fault, then those of the campaign.
- * Where calls are made to fail, the traces have no other faults. */
+/* Trace `i` of the search for one mistake. First every trace of one operation; then those of the
+ * campaign; then every trace of one operation again with every single fault, the models taking
+ * turns. Where calls are made to fail, the traces have no other faults. False: no more. */
+static bool next_trace(struct campaign *campaign, bool aimed, uint64_t i, struct trace *trace)
+{
+    uint64_t one = (uint64_t)CAMPAIGN_ALPHABET * campaign->model_count;
+    uint64_t drawn = campaign->seeds * campaign->model_count;
+    uint64_t index = i / campaign->model_count, model = i % campaign->model_count;
+
+    campaign->exhaustive_ops = 1;
+    campaign->systematic = false;
+    if (i >= one + drawn) {
+        index = i - one - drawn;
+        model = index % campaign->model_count;
+        campaign->systematic = true;
+        if (aimed || index >= CAMPAIGN_ALPHABET)
+            return false;
+    } else if (i >= one) {
+        index = (i - one) / campaign->model_count;
+        campaign->exhaustive_ops = 0;
+    }
+    campaign_trace(campaign, index, campaign->models[model], trace);
+    return true;
+}
+
 static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
 {
     struct audit *audit = ctx;
@@ -356,19 +414,12 @@ static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
     struct campaign campaign = *audit->campaign;
     struct answer answer = {0};
     struct finding finding = {0};
-    uint64_t first = (uint64_t)CAMPAIGN_ALPHABET * campaign.model_count;
-    uint64_t all = first + campaign.seeds * campaign.model_count;
+    struct trace trace;
     char *text = NULL;
 
-    if (about_failure(planted->act))
-        campaign.faults = 0;
-    for (uint64_t i = 0; !answer.found && i < all; i++) {
-        uint64_t number = i < first ? i : i - first;
-        struct trace trace;
-
-        campaign.exhaustive_ops = i < first ? 1 : 0;
-        campaign_trace(&campaign, number / campaign.model_count,
-                       campaign.models[number % campaign.model_count], &trace);
+    for (uint64_t i = 0; !answer.found; i++) {
+        if (!next_trace(&campaign, about_failure(planted->act), i, &trace))
+            break;
         answer.found = explore_planted(&campaign, planted, &trace, &answer, &finding);
         jobs_beat(channel);
         if (answer.found)
@@ -445,7 +496,7 @@ static void report(const struct audit *audit, uint64_t task, const struct answer
 static bool done(void *ctx, uint64_t task, const struct jobs_result *result)
 {
     struct audit *audit = ctx;
-    const struct explanation *explanation = explanation_of(audit, &audit->planted[task]);
+    struct explanation *explanation = explanation_of(audit, &audit->planted[task]);
     struct answer answer = {0};
     char path[1100] = "";
     enum class class = UNDETECTED;
@@ -468,9 +519,10 @@ static bool done(void *ctx, uint64_t task, const struct jobs_result *result)
         class = EXPLAINED;
     else if (answer.acted == 0)
         class = NOT_REACHED;
-    if (explanation && answer.found)
-        fprintf(stderr, "an explanation is wrong: %s, %s, %s\n", explanation->act,
-                explanation->call, explanation->where);
+    if (explanation) {
+        explanation->sites++;
+        explanation->wrong |= answer.found;
+    }
     audit->classes[class]++;
     (audit->campaign->json ? report_json : report)(audit, task, &answer, class_names[class], why,
                                                    path);
@@ -479,7 +531,13 @@ static bool done(void *ctx, uint64_t task, const struct jobs_result *result)
 
 static void sum_up(const struct audit *audit)
 {
-    printf("%u call sites, %u mistakes:", (unsigned)audit->count, (unsigned)audit->planted_count);
+    struct rusage used;
+    double seconds;
+
+    getrusage(RUSAGE_CHILDREN, &used);
+    seconds = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec);
+    printf("%u call sites, %u mistakes, %.0f minutes of processor time:", (unsigned)audit->count,
+           (unsigned)audit->planted_count, seconds / 60);
     for (int i = 0; i < CLASSES; i++)
         printf("%s %u %s", i ? "," : "", (unsigned)audit->classes[i], class_names[i]);
     printf("\n");
@@ -491,6 +549,7 @@ int audit_run(struct campaign *campaign, bool every, const char *explained)
     struct jobs_config config = {
         .jobs = campaign->jobs, .stall_seconds = 300, .ctx = &audit, .work = work, .done = done};
     enum jobs_end end = JOBS_ALL;
+    uint32_t useless = 0;
     bool ok;
 
     audit.sites = calloc(SITES_MAX, sizeof *audit.sites);
@@ -507,6 +566,7 @@ int audit_run(struct campaign *campaign, bool every, const char *explained)
         end = jobs_run(&config);
         if (!campaign->json)
             sum_up(&audit);
+        useless = end == JOBS_ALL ? stale(&audit) : 0;
     }
     free(audit.sites);
     free(audit.planted);
@@ -515,5 +575,5 @@ int audit_run(struct campaign *campaign, bool every, const char *explained)
         return 2;
     if (end != JOBS_ALL)
         return end == JOBS_INTERRUPTED ? 130 : 4;
-    return audit.classes[UNDETECTED] || audit.classes[NOT_REACHED] ? 1 : 0;
+    return audit.classes[UNDETECTED] || audit.classes[NOT_REACHED] || useless ? 1 : 0;
 }

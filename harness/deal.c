@@ -40,7 +40,7 @@ struct dealt deal_task(const struct deal *deal, uint64_t task)
         i = (at - first) % n;
         round = 1 + (at - first) / n;
     }
-    i += deal->first +
-         begin; /* the quotient: or a trace of one lane of faults would begin with one model only */
+    i += deal->first + begin;
+    /* The quotient: or all traces of one lane of faults would begin with the same model. */
     return (struct dealt){i, (uint32_t)((i + i / deal->models + round) % deal->models), false};
 }
