@@ -103,10 +103,12 @@ void fix_current(uint8_t *p, size_t len, struct rng *rng)
     seal(p, p + 4, FORMAT_CURRENT_SIZE - 4);
 }
 
-/* The trailer behind the contents at `at`. */
-static void seal_block(uint8_t *p, uint64_t at, uint64_t len, struct rng *rng)
+/* The trailer behind the contents at `at`; `types` are known. */
+static void seal_block(uint8_t *p, uint64_t at, uint64_t len, unsigned types, struct rng *rng)
 {
-    if (!rng_chance(rng, 1, 32))
+    if (rng_chance(rng, 1, 32))
+        p[at + len] = (uint8_t)rng_below(rng, FORMAT_BLOCK_ZSTD + 2);
+    else if (p[at + len] >= types)
         p[at + len] = FORMAT_BLOCK_RAW;
     seal(p + at + len + 1, p + at, (size_t)len + 1);
 }
@@ -138,7 +140,7 @@ static void seal_blocks(uint8_t *p, uint64_t data_end, struct bytes index, struc
         len = take_varint(&handle);
         if (!handle.bad && offset <= data_end && len <= data_end - offset &&
             data_end - offset - len >= FORMAT_BLOCK_TRAILER)
-            seal_block(p, offset, len, rng);
+            seal_block(p, offset, len, FORMAT_BLOCK_ZSTD + 1, rng);
     }
 }
 
@@ -179,10 +181,10 @@ void fix_table(uint8_t *p, size_t len, uint64_t number, struct rng *rng)
         store_u64(foot + 24, filter);
     }
     if (ranges_len)
-        seal_block(p, ranges, ranges_len, rng);
+        seal_block(p, ranges, ranges_len, 1, rng);
     if (filter_len)
-        seal_block(p, filter, filter_len, rng);
-    seal_block(p, index, index_len, rng);
+        seal_block(p, filter, filter_len, 1, rng);
+    seal_block(p, index, index_len, 1, rng);
     seal_blocks(p, ranges, bytes_of(p + index, (size_t)index_len), rng);
     seal(foot, foot + 4, FORMAT_FOOTER - 4);
 }

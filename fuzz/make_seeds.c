@@ -57,13 +57,21 @@ static void save_pack(const char *target, const char *name, const struct stage_f
 
 /* ---- databases ---- */
 
-/* `level0`: tables of level 0 that make a compaction due; 0: as stage_options says. */
+#define COMPRESSED 1000u
+
+/* `level0`: tables of level 0 that make a compaction due; 0: as stage_options says; COMPRESSED: the
+ * same, and tables are. Wants both libraries. */
 static struct vault *open_with(unsigned level0)
 {
     struct vault_options options;
     struct vault *v = NULL;
 
     stage_options(&options);
+    if (level0 == COMPRESSED) {
+        level0 = 0;
+        options.compression[0] = VAULT_LZ4;
+        options.compression[1] = VAULT_ZSTD;
+    }
     if (level0)
         options.level0_tables = level0;
     must(vault_open(STAGE_DIR, &options, &v, NULL) == VAULT_OK);
@@ -282,6 +290,24 @@ static void range_seeds(void)
     stage_release(&files);
 }
 
+static void compressed_seed(void)
+{
+    struct stage_files files;
+    struct vault *v = NULL;
+
+    stage_set();
+    v = open_with(COMPRESSED);
+    fill(v, 0, 14);
+    must(vault_compact_range(v, NULL, 0, NULL, 0) == VAULT_OK);
+    fill(v, 14, 9);
+    must(vault_flush(v) == VAULT_OK);
+    must(vault_close(v) == VAULT_OK);
+    stage_capture(&files);
+    stage_clear();
+    save_pack("store", "compressed", &files, 0);
+    stage_release(&files);
+}
+
 /* ---- parts ---- */
 
 static void record_seeds(void)
@@ -308,9 +334,10 @@ static void record_seeds(void)
     stage_clear();
 }
 
-static void table_seed(const char *name, unsigned count, unsigned bits, bool ranges)
+static void table_seed(const char *name, unsigned count, unsigned bits, bool ranges,
+                       unsigned compression)
 {
-    struct sst_options options = {120, 3, bits, 0};
+    struct sst_options options = {120, 3, bits, compression};
     struct stage_files files;
     struct sst_builder b;
     struct env env;
@@ -340,7 +367,8 @@ static void table_seed(const char *name, unsigned count, unsigned bits, bool ran
     stage_clear();
     save("table", name, files.at[0].data);
     foot = files.at[0].data.data + files.at[0].data.len - FORMAT_FOOTER;
-    if (count > 8) { /* the places in it are those of another table; the mutator mends them */
+    if (count > 8 &&
+        !compression) { /* the places in it are those of another table; the mutator mends them */
         uint64_t tail = load_u64(foot + 24) - (ranges ? load_u32(foot + 12) + 5 : 0);
 
         save("index", name,
@@ -445,10 +473,13 @@ int main(int argc, char **argv)
     overlap_seed();
     chain_seed();
     range_seeds();
+    compressed_seed();
     record_seeds();
-    table_seed("small", 3, 0, false);
-    table_seed("blocks", 24, 10, false);
-    table_seed("ranges", 12, 10, true);
+    table_seed("small", 3, 0, false, 0);
+    table_seed("blocks", 24, 10, false, 0);
+    table_seed("ranges", 12, 10, true, 0);
+    table_seed("lz4", 24, 10, false, FORMAT_BLOCK_LZ4);
+    table_seed("zstd", 24, 10, true, FORMAT_BLOCK_ZSTD);
     block_seed("small", 3, 16);
     block_seed("restarts", 20, 3);
     text_seeds();

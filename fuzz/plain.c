@@ -5,6 +5,12 @@
  * with tests of its own. Speed does not matter here; shortness does. */
 #include <stdlib.h>
 #include <string.h>
+#ifdef MINIVAULT_LZ4
+#include <lz4.h>
+#endif
+#ifdef MINIVAULT_ZSTD
+#include <zstd.h>
+#endif
 
 #include "bloom.h"
 #include "crc32c.h"
@@ -221,6 +227,43 @@ static bool sealed(struct bytes file, uint64_t offset, uint64_t len)
     return sum_is(bytes_of(p, len + 1), p + len + 1) && p[len] == FORMAT_BLOCK_RAW;
 }
 
+static bool expand(unsigned type, const uint8_t *from, uint64_t from_len, uint8_t *to, uint64_t len)
+{
+#ifdef MINIVAULT_LZ4
+    if (type == 1)
+        return LZ4_decompress_safe((const char *)from, (char *)to, (int)from_len, (int)len) ==
+               (int)len;
+#endif
+#ifdef MINIVAULT_ZSTD
+    if (type == 2)
+        return ZSTD_decompress(to, len, from, from_len) == len;
+#endif
+    return false;
+}
+
+/* The contents of a data block, which may be compressed; false: damaged, or of an unknown type. */
+static bool contents_of(struct plain *p, struct bytes file, uint64_t offset, uint64_t len,
+                        struct bytes *out)
+{
+    const uint8_t *at = file.data + offset;
+    struct plain_keep *keep = NULL;
+    uint64_t whole = len > 4 ? load_u32(at) : 0;
+
+    if (!sum_is(bytes_of(at, len + 1), at + len + 1))
+        return false;
+    *out = bytes_of(at, len);
+    if (at[len] == FORMAT_BLOCK_RAW)
+        return true;
+    if (whole == 0 || whole / 4096 > len)
+        return false;
+    keep = malloc(sizeof *keep + whole);
+    must(keep != NULL);
+    keep->next = p->kept;
+    p->kept = keep;
+    *out = bytes_of(keep->bytes, whole);
+    return expand(at[len], at + 4, len - 4, keep->bytes, whole);
+}
+
 /* The data blocks that the index names, one after the other. */
 static void read_blocks(struct plain *p, struct plain_table *t, struct bytes file,
                         uint64_t data_end, const struct plain_list *index)
@@ -232,15 +275,16 @@ static void read_blocks(struct plain *p, struct plain_table *t, struct bytes fil
         uint64_t len = take_varint(&handle);
         size_t first = t->entries.count;
         const struct plain_entry *last = NULL;
+        struct bytes contents;
 
         if (handle.bad || offset > data_end || len > data_end - offset ||
-            data_end - offset - len < FORMAT_BLOCK_TRAILER || !sealed(file, offset, len)) {
+            data_end - offset - len < FORMAT_BLOCK_TRAILER ||
+            !contents_of(p, file, offset, len, &contents)) {
             t->unsound = true;
             t->whole = false;
             return;
         }
-        if (!plain_block(p, bytes_of(file.data + offset, len), &t->entries) ||
-            t->entries.count == first) {
+        if (!plain_block(p, contents, &t->entries) || t->entries.count == first) {
             t->whole = false;
             return;
         }

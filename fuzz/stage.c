@@ -23,6 +23,7 @@ static struct pc_image *image;
 static struct pc_disk *disk; /* booted on it for each input; NULL before the first */
 static bool set;
 static size_t held;
+static size_t request_max = STAGE_REQUEST_MAX;
 
 const struct stage_file *stage_find(const struct stage_files *files, enum format_file kind,
                                     uint64_t number)
@@ -65,6 +66,7 @@ void stage_set(void)
     pc_mount(MOUNT, disk);
     set = true;
     held = 0;
+    request_max = STAGE_REQUEST_MAX;
 }
 
 void stage_clear(void)
@@ -93,6 +95,8 @@ void stage_write(enum format_file kind, uint64_t number, struct bytes data)
     char path[80];
     int fd = -1;
 
+    if (kind == FORMAT_TABLE && data.len * STAGE_RATIO_MAX > request_max)
+        request_max = data.len * STAGE_RATIO_MAX;
     path_of(kind, number, path, sizeof path);
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     must(fd >= 0);
@@ -143,7 +147,7 @@ void stage_release(struct stage_files *files)
 
 static void *get(void *ctx, size_t size)
 {
-    if (size > STAGE_REQUEST_MAX) {
+    if (size > request_max) {
         fprintf(stderr, "stage: %zu bytes asked for on the word of an input\n", size);
         abort();
     }

@@ -11,6 +11,7 @@
 #define STAGE_DIR         "/fuzz/db"
 #define STAGE_FILES_MAX   24
 #define STAGE_REQUEST_MAX ((size_t)8 << 20) /* bytes that the engine may ask for at once */
+#define STAGE_RATIO_MAX   4096u             /* or so many times a table, which may be compressed */
 #define STAGE_STEPS_MAX   200000            /* calls on one stage; more is a hang */
 
 /* A file of a database, its bytes borrowed. */

@@ -222,6 +222,20 @@ static void decode_record(struct decoder *d, const uint8_t *p)
     }
 }
 
+/* What this build has. */
+static unsigned compression_of(unsigned drawn)
+{
+#ifdef MINIVAULT_LZ4
+    if (drawn % 4 == 1)
+        return 1;
+#endif
+#ifdef MINIVAULT_ZSTD
+    if (drawn % 4 == 2)
+        return 2;
+#endif
+    return 0;
+}
+
 static void decode_head(struct decoder *d)
 {
     static const uint32_t buffers[] = {512, 1024, 2048, 4096, 16384};
@@ -238,10 +252,11 @@ static void decode_head(struct decoder *d)
     snprintf(trace->store, sizeof trace->store, "minivault");
     snprintf(trace->tuning, sizeof trace->tuning,
              "write_buffer=%u block=%u table=%u level0=%u level1=%u multiplier=%u bloom=%u "
-             "cache=%u chunk=512 manifest=%u",
+             "cache=%u chunk=512 manifest=%u compress=%u open=%u",
              buffers[sizes[0] % 5], 128u << sizes[1] % 3, tables[sizes[2] % 3], 2u + sizes[3] % 3,
              level1[sizes[4] % 3], 2u + sizes[5] % 3, sizes[6] % 4 ? 10u : 0u,
-             sizes[6] / 4 % 4 ? 8192u : 0u, sizes[7] % 3 ? 4096u : 256u);
+             sizes[6] / 4 % 4 ? 8192u : 0u, sizes[7] % 3 ? 4096u : 256u,
+             compression_of(sizes[2] / 3), sizes[3] / 3 % 3 ? 1u : 64u);
 }
 
 void trace_from_bytes(struct trace *trace, struct bytes bytes)
