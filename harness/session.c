@@ -559,7 +559,7 @@ static void apply_work(struct session *session, const struct op *op)
     if (st == PC_STORE_OK && op->kind == OP_FLUSH && store->promises & PC_PROMISE_FLUSH)
         promise(session, "flush returned OK");
     if (st == PC_STORE_OK && op->kind == OP_COMPACT && store->check && !faulty(session) &&
-        store->check(session->db, &error))
+        store->check(session->db, &error) && !faulty(session)) /* nor within the check */
         violate(session, RULE_STRUCTURE, "the store's check fails", error.text);
 }
 
