@@ -330,15 +330,15 @@ static bool descend(const struct memtable *m, const struct target *t, struct pla
     return true;
 }
 
-/* The entry at the place, or, when that is the leaf's end, the first of the next leaf. false: begin
- * anew; *e is NULL at the end of the table. */
-static bool settle(struct place *p, const struct entry **e)
+/* The entry at the place, or, when that is the end of a leaf of `count` entries, the first of the
+ * next leaf. false: begin anew; *e is NULL at the end of the table. */
+static bool settle(struct place *p, uint32_t count, const struct entry **e)
 {
     *e = NULL;
     while (p->leaf) {
         const struct node *next = NULL;
 
-        if (p->index < atomic_get(&p->leaf->count)) {
+        if (p->index < count) {
             *e = atomic_get(&p->leaf->slots[p->index].entry);
             return unchanged(p->leaf, p->version);
         }
@@ -351,23 +351,29 @@ static bool settle(struct place *p, const struct entry **e)
             p->version = atomic_get(&next->version);
         if (next && is_odd(p->version))
             return false;
+        if (next)
+            count = atomic_get(&next->count);
     }
     return true;
 }
 
-/* The first entry not before the target. */
+/* The first entry not before the target. T5: what is added at the end of the leaf while somebody
+ * looks does not change its version, and may be before the target: the end is where the search
+ * saw it. */
 static const struct entry *find(const struct memtable *m, const struct target *t,
                                 struct place *place)
 {
     const struct entry *e = NULL;
+    uint32_t count = 0;
 
     for (;;) {
         if (!descend(m, t, place))
             continue;
         if (!place->leaf)
             return NULL;
-        place->index = search(place->leaf, 0, atomic_get(&place->leaf->count), t);
-        if (unchanged(place->leaf, place->version) && settle(place, &e))
+        count = atomic_get(&place->leaf->count);
+        place->index = search(place->leaf, 0, count, t);
+        if (unchanged(place->leaf, place->version) && settle(place, count, &e))
             return e;
     }
 }
@@ -665,7 +671,8 @@ static void cursor_next(struct cursor *c)
 
     must(c->valid);
     mc->place.index++;
-    while (!settle(&mc->place, &e)) { /* the leaf has changed: look for the entry shown again */
+    /* When the leaf has changed: look for the entry shown again. */
+    while (!settle(&mc->place, atomic_get(&mc->place.leaf->count), &e)) {
         struct target t = target_of(c->key, c->tag);
 
         (void)find(mc->m, &t, &mc->place);
