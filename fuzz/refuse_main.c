@@ -116,7 +116,8 @@ static bool rots(const struct trace *trace)
     return false;
 }
 
-/* What the oracle reads after a recovery has no second try: NO_MEMORY is the right answer there. */
+/* What the oracle reads after a recovery, and what it opens to read only before one, has no second
+ * try: NO_MEMORY is the right answer there. */
 static bool typed(const struct trace *trace, const struct outcome *outcome)
 {
     bool lasts = false;
@@ -126,7 +127,9 @@ static bool typed(const struct trace *trace, const struct outcome *outcome)
                  trace->faults[i].kind == PC_FAULT_METADATA;
     if (outcome->rule == RULE_OPEN && lasts)
         return true; /* opened later than planned, on a disk that fails by then, or lied before */
-    return outcome->rule == RULE_READ && strstr(outcome->text, "NO_MEMORY") != NULL;
+    return strstr(outcome->text, "NO_MEMORY") != NULL &&
+           (outcome->rule == RULE_READ || outcome->rule == RULE_COPY ||
+            strstr(outcome->text, "to read only") != NULL);
 }
 
 static bool try_scenario(const char *file, uint64_t *plays)
