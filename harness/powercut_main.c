@@ -223,7 +223,7 @@ static int run_command(const struct options *opts)
     if (!take_faults(opts, &campaign, &bad))
         return usage_error("no such fault (powercut list faults)", bad);
     campaign.seed = given_or(opts, "seed", profile || audit || matrix ? 1 : fresh_seed());
-    campaign.seeds = given_or(opts, "traces", crashtest ? 216 : (quick ? 8 : (matrix ? 2 : 100)));
+    campaign.seeds = given_or(opts, "traces", crashtest ? 120 : (quick ? 8 : (matrix ? 2 : 100)));
     campaign.exhaustive_ops = (uint32_t)given_or(opts, "exhaustive-ops", 0);
     campaign.systematic = options_flag(opts, "every-fault");
     if (campaign.exhaustive_ops > 8)
