@@ -164,7 +164,10 @@ static unsigned expect_explained(struct world *w)
         enum vault_status st = vault_get(v, NULL, key, key_of(k, key), &value, &len);
 
         if (st == VAULT_OK) {
-            assert_int_equal(sscanf(value, "%u:%u:", &shown_key, &shown), 2);
+            char text[32];
+
+            snprintf(text, sizeof text, "%.*s", (int)len, (const char *)value);
+            assert_int_equal(sscanf(text, "%u:%u:", &shown_key, &shown), 2);
             assert_int_equal(shown_key, k);
             vault_value_free(v, value, len);
         } else {
