@@ -156,22 +156,50 @@ struct pc_image *lanes_image(struct session *session, const struct finding *find
     return image;
 }
 
-static void crash(struct json *json, struct session *session, const struct finding *finding)
+/* Did the store break its promise in a recovery that is a step of the trace itself? Then the crash
+ * before it is the one to show: its image is still there, and so is the disk below. */
+static bool broke_in_recovery(const struct session *session)
 {
-    size_t k;
-    struct pc_image *image = lanes_image(session, finding, &k);
+    const struct trace *trace = session->trace;
 
-    if (image == NULL)
-        return;
+    return session->verdict.rule != RULE_NONE && session->image && session->below &&
+           session->verdict_op > 0 && session->verdict_op <= trace->op_count &&
+           trace->ops[session->verdict_op - 1].kind == OP_RECOVER;
+}
+
+static void cut_json(struct json *json, struct pc_image *image, size_t k, const struct cut *cut,
+                     const char *again)
+{
     json_key(json, "crash");
     json_object_begin(json);
     json_key_u64(json, "at", k);
-    json_key_bool(json, "inside", finding->cut[0].crash.inside);
-    json_key_text(json, "where", finding->cut[0].before);
-    json_key_bool(json, "again", finding->cuts > 1);
-    json_key_text(json, "again_where", finding->cuts > 1 ? finding->cut[1].before : "");
+    json_key_bool(json, "inside", cut->crash.inside);
+    json_key_text(json, "where", cut->before);
+    json_key_bool(json, "again", again != NULL);
+    json_key_text(json, "again_where", again ? again : "");
     items(json, image);
     json_object_end(json);
+}
+
+static void crash(struct json *json, struct play *play, const struct finding *finding)
+{
+    struct session *session = &play->session;
+    struct pc_image *image;
+    size_t k;
+
+    if (broke_in_recovery(session)) {
+        const struct crash *crash = &play->cut.crash;
+        struct cut cut;
+
+        finding_cut(session->below, session->image, session->crash_at, crash->inside, crash->fill,
+                    &cut);
+        cut_json(json, session->image, session->crash_at, &cut, NULL);
+        return;
+    }
+    image = lanes_image(session, finding, &k);
+    if (image == NULL)
+        return;
+    cut_json(json, image, k, &finding->cut[0], finding->cuts > 1 ? finding->cut[1].before : NULL);
     pc_image_free(image);
 }
 
@@ -238,11 +266,14 @@ char *lanes_text(const struct trace *trace, const struct finding *finding,
     }
     json_array_end(&json);
     if (survey) {
+        bool below;
+
         play_end(&play);
-        json_key_u64(&json, "epoch", play.session.epoch);
+        below = broke_in_recovery(&play.session);
+        json_key_u64(&json, "epoch", play.session.epoch - below);
         json_key_u64(&json, "failed_op", finding->op);
-        lanes_calls(&json, play.session.disk);
-        crash(&json, &play.session, finding);
+        lanes_calls(&json, below ? play.session.below : play.session.disk);
+        crash(&json, &play, finding);
         if (play.session.verdict.rule == RULE_NONE)
             lanes_strip(&json, "strip", &play.session, finding->trouble);
     }
@@ -271,7 +302,7 @@ char *lanes_disk(const struct trace *trace, const struct finding *finding,
                  const struct pc_store *store, size_t *len)
 {
     struct finding ignored = {0};
-    struct pc_image *image;
+    struct pc_image *image, *made;
     struct trace copy;
     struct play play;
     char *text = NULL;
@@ -283,7 +314,8 @@ char *lanes_disk(const struct trace *trace, const struct finding *finding,
     for (uint32_t i = 0; i < copy.op_count && play_step(&play, i, NULL); i++)
         ;
     play_end(&play);
-    image = lanes_image(&play.session, finding, &k);
+    made = lanes_image(&play.session, finding, &k);
+    image = broke_in_recovery(&play.session) ? play.session.image : made;
     if (image) {
         struct pc_disk *disk = pc_disk_boot(image);
         FILE *out = open_memstream(&text, len);
@@ -292,8 +324,8 @@ char *lanes_disk(const struct trace *trace, const struct finding *finding,
         pc_disk_walk(disk, entry, out);
         fclose(out);
         pc_disk_free(disk);
-        pc_image_free(image);
     }
+    pc_image_free(made);
     play_release(&play);
     trace_release(&copy);
     return text;

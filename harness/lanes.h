@@ -30,8 +30,9 @@ void lanes_calls(struct json *json, const struct pc_disk *disk);
 void lanes_strip(struct json *json, const char *name, struct session *session,
                  enum trouble trouble);
 
-/* The files of the image of the first crash, as a list: per entry its kind ('d' or 'f'), the length
- * of its path and of its data (16 digits each), path, data. The caller frees it. NULL: no image. */
+/* The files of the image of the first crash, or of the one whose recovery is a step of the trace
+ * and broke a promise. As a list: per entry its kind ('d' or 'f'), the length of its path and of
+ * its data (16 digits each), path, data. The caller frees it. NULL: no image. */
 char *lanes_disk(const struct trace *trace, const struct finding *finding,
                  const struct pc_store *store, size_t *len);
 /* Writes such a list as files below `dir`. False: errno says why. */

@@ -72,6 +72,16 @@ static void tells_the_crash(void **state)
     trace_release(&trace);
 }
 
+static void finding_of_play(struct trace *trace, struct finding *finding)
+{
+    struct play play;
+
+    play_init(&play, trace, &forgetful, NULL, finding);
+    for (uint32_t i = 0; i < trace->op_count && play_step(&play, i, NULL); i++)
+        ;
+    play_release(&play);
+}
+
 /* Under a store that died nothing is played: the operations alone. */
 static void tells_without_playing(void **state)
 {
@@ -86,6 +96,36 @@ static void tells_without_playing(void **state)
     assert_int_equal(json_array_size(json_object_get(lanes, "operations")), 2);
     assert_null(json_object_get(lanes, "calls"));
     json_decref(lanes);
+    free(text);
+    trace_release(&trace);
+}
+
+/* The crash is a step of the trace, and no search found it: it is told all the same. */
+static void tells_a_crash_of_the_trace(void **state)
+{
+    struct finding searched, finding = {0};
+    struct trace trace;
+    json_t *lanes, *crash;
+    char *text;
+    size_t len;
+
+    find(&trace, &searched);
+    finding_steps(&searched, &trace);
+    finding_of_play(&trace, &finding);
+    assert_true(finding.found && finding.live);
+    assert_int_equal(finding.cuts, 0);
+    text = lanes_text(&trace, &finding, &forgetful, true);
+    lanes = json_loads(text, 0, NULL);
+    free(text);
+    assert_int_equal(json_integer_value(json_object_get(lanes, "epoch")), 0);
+    crash = json_object_get(lanes, "crash");
+    assert_true(json_array_size(json_object_get(lanes, "calls")) > 10);
+    assert_true(json_array_size(json_object_get(crash, "items")) > 0);
+    assert_string_equal(json_string_value(json_object_get(crash, "where")), searched.cut[0].before);
+    json_decref(lanes);
+    text = lanes_disk(&trace, &finding, &forgetful, &len);
+    assert_non_null(text);
+    assert_true(len > 0);
     free(text);
     trace_release(&trace);
 }
@@ -121,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_the_crash),
         cmocka_unit_test(tells_without_playing),
+        cmocka_unit_test(tells_a_crash_of_the_trace),
         cmocka_unit_test(image_becomes_files),
     };
 

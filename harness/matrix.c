@@ -80,13 +80,16 @@ static const char *column_name(uint32_t column)
     static const char *const during[TROUBLES] = {
         [TROUBLE_BITROT] = "open-rot",
         [TROUBLE_READ] = "open-read",
+        [TROUBLE_WRITE] = "open-write",
         [TROUBLE_NO_MEMORY] = "open-memory",
     };
 
     if (column == 0)
         return "none";
-    if (is_trouble(column))
+    if (is_trouble(column)) {
+        must(during[trouble_of(column)] != NULL);
         return during[trouble_of(column)];
+    }
     return pc_fault_kind_name((enum pc_fault_kind)(column - 1));
 }
 

@@ -801,6 +801,7 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
     }
     session->lied |= session_first_lie(session) < k;
     session->below = session->disk;
+    session->crash_at = k;
     session->image = image;
     session->disk = pc_disk_boot(image);
     session->clock = model_clock(&session->before, at);

@@ -47,14 +47,12 @@ struct session {
     bool armed;                  /* a rule was armed in this epoch */
     struct pc_store_error error; /* of the newest operation, when it answered one */
     uint32_t epoch, op;
-    uint32_t copies;    /* slots whose directories exist */
-    uint64_t clock;     /* what the store is told */
-    bool lied;          /* a sync lied before a crash: typed errors are legal from then on */
-    bool given_up;      /* no more operations in this epoch: what is there is not known */
-    bool refused;       /* and the store answered one: nothing more can be done with it */
-    bool crashed;       /* between OP_CRASH and OP_RECOVER */
-    struct crash crash; /* what OP_CRASH asked for */
-    size_t crash_at;
+    uint32_t copies; /* slots whose directories exist */
+    uint64_t clock;  /* what the store is told */
+    bool lied;       /* a sync lied before a crash: typed errors are legal from then on */
+    bool given_up;   /* no more operations in this epoch: what is there is not known */
+    bool refused;    /* and the store answered one: nothing more can be done with it */
+    size_t crash_at; /* calls of `below` before the crash that led to this epoch */
 };
 
 /* Boots an empty disk. The store is opened by OP_OPEN, or by the first operation. */

@@ -28,6 +28,8 @@ static const char *const meanings[RULES] = {
     [RULE_CRASH] = "the store died",
     [RULE_NONDETERMINISM] = "two runs of one tape differ",
     [RULE_UNVERIFIED] = "recovery depends on bytes that no checksum has passed",
+    [RULE_COPY] = "a copy that was promised is not there, or not what was copied",
+    [RULE_READ_ONLY] = "an open to read only changes the disk, or shows something else",
 };
 
 const char *story_meaning(enum rule rule)

@@ -531,7 +531,7 @@ static bool parse_item(struct parse *parse, struct item_name *item)
 
 static bool parse_trouble(struct parse *parse, struct op *op)
 {
-    static const char *const known[] = {"bitrot", "read-error", "no-memory"};
+    static const char *const known[] = {"bitrot", "read-error", "write-error", "no-memory"};
     uint64_t n = 1;
     bool found = false;
 
@@ -539,7 +539,7 @@ static bool parse_trouble(struct parse *parse, struct op *op)
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         found |= strcmp(known[i], op->word) == 0;
     if (!found)
-        return wrong(parse, "bitrot, read-error or no-memory is expected");
+        return wrong(parse, "bitrot, read-error, write-error or no-memory is expected");
     if (accept(parse, "nth=") && !number(parse, UINT32_MAX, &n))
         return false;
     op->slot = (uint32_t)n;

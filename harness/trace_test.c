@@ -371,9 +371,9 @@ static void add_random_op(struct trace *trace, struct rng *rng)
     if (kind == OP_SHOW || kind == OP_REACHED)
         snprintf(op->word, sizeof op->word, "word_%u", (unsigned)rng_below(rng, 100));
     if (kind == OP_TROUBLE) {
-        static const char *const troubles[] = {"bitrot", "read-error", "no-memory"};
+        static const char *const troubles[] = {"bitrot", "read-error", "write-error", "no-memory"};
 
-        snprintf(op->word, sizeof op->word, "%s", troubles[rng_below(rng, 3)]);
+        snprintf(op->word, sizeof op->word, "%s", troubles[rng_below(rng, 4)]);
         op->slot = 1 + (uint32_t)rng_below(rng, 1000);
     }
 }

@@ -28,6 +28,7 @@ FAULTS = {
     "enospc": "the disk is full", "eintr": "a call is interrupted", "short": "half is written",
     "lostsync": "a sync lies", "open-rot": "recovery reads a wrong bit",
     "open-read": "a read of recovery fails", "open-memory": "recovery gets no memory",
+    "open-write": "a write of recovery fails", "full": "no block is free",
 }
 
 def _cell(cell):

@@ -8,7 +8,8 @@ import xml.etree.ElementTree as xml
 import trace
 
 RULES = ("below-floor", "hole", "torn-batch", "phantom", "wrong-bytes", "open", "recovery", "read",
-         "structure", "progress", "truth", "fail-stop", "leak", "hang", "crash", "nondeterminism")
+         "structure", "progress", "truth", "fail-stop", "leak", "hang", "crash", "nondeterminism",
+         "unverified", "copy", "read-only")
 
 
 def _replay(run, finding):

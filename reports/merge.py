@@ -134,6 +134,17 @@ def _add(total, part):
             total[key] = total.get(key, 0) + value
 
 
+def _coverage(total):
+    """As the run says it of its own counts: how thoroughly its crash points were searched."""
+    complete = total["crash_points_complete_to"]
+    rest = total["crash_points"] - total["crash_points_exhaustive"]
+    if total["crash_points_skipped"] or sum(complete) != rest:
+        return "sampled"
+    if not rest:
+        return "exhaustive"
+    return f"complete up to k = {next(k for k, points in enumerate(complete) if points)}"
+
+
 def _sum(units):
     first = units[0]["summary"]
     counted = [{k: v for k, v in u["summary"].items() if k not in ("seed", "exit")
@@ -143,6 +154,11 @@ def _sum(units):
         _add(total, part)
     for name in ("legal_images_accounted", "legal_images_exhaustive"):
         total[name] = str(sum(int(u["summary"][name]) for u in units))
+    if all("coverage" in u["summary"] for u in units):
+        total["crash_points_complete_to"] = [
+            sum(points)
+            for points in zip(*(u["summary"]["crash_points_complete_to"] for u in units))]
+        total["coverage"] = _coverage(total)
     said = {u["summary"]["canary"] for u in units}
     total["canary"] = next(c for c in ("missed", "found", "not run") if c in said)
     total["canary_rule"] = next((u["summary"]["canary_rule"] for u in units
