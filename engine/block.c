@@ -235,7 +235,7 @@ static bool run_prev(struct block_cursor *b)
     if (!b->run_left || b->run_end != b->at)
         return false;
     e = (const struct block_entry *)(const void *)b->run.data + --b->run_left;
-    b->c.key = bytes_of(b->keys.data + e->key, e->key_len);
+    b->c.key = bytes_of(e->key_len ? b->keys.data + e->key : NULL, e->key_len);
     b->c.value = e->value;
     b->c.tag = e->tag;
     b->at = b->run_end = e->at;
