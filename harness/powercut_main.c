@@ -662,9 +662,10 @@ static int demo_command(const struct options *opts)
         "A build of minivault with one line taken out: the directory is not synced after CURRENT "
         "is renamed.\nLooking for a power cut that shows it.\n\n");
     fflush(stdout);
-    snprintf(line, sizeof line,
-             "'%s' run --seed 1 --traces 60 --max-findings 1 --quiet --out powercut-out/demo",
-             canary);
+    snprintf(
+        line, sizeof line,
+        "'%s' run --exhaustive-ops 1 --seed 1 --max-findings 1 --quiet --out powercut-out/demo",
+        canary);
     status = system(line);
     (void)opts;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_FINDING) {
