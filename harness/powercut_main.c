@@ -278,7 +278,7 @@ static int threads_command(const struct options *opts)
                                 .time_seconds = options_u64(opts, "time"),
                                 .store_name = options_text(opts, "store"),
                                 .seed = given_or(opts, "seed", 1),
-                                .seeds = given_or(opts, "traces", 2000),
+                                .seeds = given_or(opts, "traces", 6000),
                                 .ops = (uint32_t)given_or(opts, "ops", 0),
                                 .max_findings = given_or(opts, "max-findings", 1),
                                 .budget = {.leaves = (uint32_t)given_or(opts, "leaves", 24),

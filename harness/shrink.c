@@ -19,12 +19,33 @@
 
 /* ---- probes ---- */
 
+static void play_alone(const struct pc_store *store, const struct trace *trace,
+                       struct finding *finding)
+{
+    struct trace copy;
+    struct play play;
+    bool more = true;
+
+    trace_copy(&copy, trace);
+    play_init(&play, &copy, store, NULL, finding);
+    for (uint32_t i = 0; more && i < copy.op_count; i++)
+        more = play_step(&play, i, NULL);
+    if (more)
+        play_end(&play);
+    play_release(&play);
+    trace_release(&copy);
+}
+
 static void probe_here(struct shrink *shrink, const struct trace *trace,
                        const struct budget *budget, struct finding *finding)
 {
     struct explorer explorer;
     struct trace copy;
 
+    if (shrink->plays) {
+        play_alone(shrink->store, trace, finding);
+        return;
+    }
     trace_copy(&copy, trace);
     explorer_init(&explorer, budget, shrink->store, copy.tuning, shrink->seed);
     explore_trace(&explorer, &copy, shrink->store, finding);
@@ -82,17 +103,10 @@ enum rule shrink_replay(const struct pc_store *store, const struct trace *trace,
 {
     struct finding result = {0};
     struct trace copy;
-    struct play play;
-    bool more = true;
 
     trace_copy(&copy, trace);
     finding_steps(finding, &copy);
-    play_init(&play, &copy, store, NULL, &result);
-    for (uint32_t i = 0; more && i < copy.op_count; i++)
-        more = play_step(&play, i, NULL);
-    if (more)
-        play_end(&play);
-    play_release(&play);
+    play_alone(store, &copy, &result);
     trace_release(&copy);
     return result.found ? result.verdict.rule : RULE_NONE;
 }
@@ -427,7 +441,7 @@ static void shrink_image(struct state *state)
             image_without(state, cut, i - 1);
 }
 
-void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *finding)
+static void shrink_whole(struct shrink *shrink, struct trace *trace, struct finding *finding)
 {
     struct state state = {
         .shrink = shrink, .trace = trace, .finding = finding, .rule = finding->verdict.rule};
@@ -471,4 +485,19 @@ void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *
     drop_ops(&state);
     if (!finding->live && !shrink->forked)
         shrink_image(&state);
+}
+
+void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *finding)
+{
+    uint32_t ops = trace->op_count;
+
+    shrink_whole(shrink, trace, finding);
+    /* An explorer that meets another rule first, at a crash which the trace does not make, never
+     * gets to this one. */
+    if (trace->op_count == ops && finding->cuts == 0 && ops > SMALL) {
+        shrink->plays = true;
+        shrink->tried = 0;
+        shrink_whole(shrink, trace, finding);
+        shrink->plays = false;
+    }
 }

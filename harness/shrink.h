@@ -9,6 +9,7 @@ struct shrink {
     const struct pc_store *store;
     uint64_t seed;
     bool forked;    /* every try in a child: the store dies or hangs */
+    bool plays;     /* a try executes the crashes of the trace, and explores no others */
     uint32_t tries; /* how many traces may be tried */
     uint32_t tried;
     void (*beat)(void *ctx); /* called now and then: progress; NULL: none */

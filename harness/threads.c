@@ -40,7 +40,7 @@ static void setting_of(const struct running *running, uint64_t task, struct thre
         .threads = running->given->threads ? running->given->threads : 2 + (uint32_t)(drawn % 3),
         .ops = campaign->ops ? campaign->ops : 3 + (uint32_t)(drawn / 3 % 22),
         .model = campaign->models[seed % campaign->model_count],
-        .crash = running->given->has_schedule || drawn / 66 % 4 == 0};
+        .crash = running->given->has_schedule || drawn / 66 % 12 == 0};
 }
 
 static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
