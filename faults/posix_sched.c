@@ -261,6 +261,11 @@ static unsigned wake(const void *on, enum state a, enum state b, unsigned most)
     return woken;
 }
 
+static unsigned wake_all(const void *on, enum state state)
+{
+    return wake(on, state, state, PC_SCHED_THREADS);
+}
+
 void pc_sched_point(void)
 {
     int saved = errno;
@@ -286,7 +291,7 @@ static void *thread_main(void *arg)
     wait_turn();
     result = self->run(self->arg);
     self->state = DONE;
-    (void)wake(self, WAITS_END, WAITS_END, PC_SCHED_THREADS);
+    (void)wake_all(self, WAITS_END);
     next = next_thread(); /* the first thread, at least, waits for this one */
     self = NULL;
     sem_post(&next->turn);
@@ -362,7 +367,7 @@ void pc_sched_run(const struct pc_sched *options, void (*body)(void *arg), void 
 
 /* ---- locks ---- */
 
-/* `again`: with the turn in hand, EBUSY means that another scheduled thread has it. */
+/* With the turn in hand, EBUSY means that another scheduled thread has it. */
 #define TAKE(attempt, on)                                                                          \
     do {                                                                                           \
         int taken = (attempt);                                                                     \
@@ -377,11 +382,13 @@ static int take_mutex(pthread_mutex_t *m)
     TAKE(REAL(pthread_mutex_trylock, NULL)(m), m);
 }
 
-static int give_mutex(pthread_mutex_t *m)
+/* `woken`: somebody waited. */
+static int give_mutex(pthread_mutex_t *m, bool *woken)
 {
     int failed = REAL(pthread_mutex_unlock, NULL)(m);
 
-    return failed ? failed : (int)-wake(m, WAITS_LOCK, WAITS_LOCK, PC_SCHED_THREADS);
+    *woken = !failed && wake_all(m, WAITS_LOCK) > 0;
+    return failed;
 }
 
 int pthread_mutex_lock(pthread_mutex_t *m)
@@ -399,6 +406,7 @@ int pthread_mutex_trylock(pthread_mutex_t *m)
     return REAL(pthread_mutex_trylock, NULL)(m);
 }
 
+/* The time never comes: who holds the lock will let it go, or all is stuck. */
 int pthread_mutex_timedlock(pthread_mutex_t *restrict m, const struct timespec *restrict until)
 {
     if (self == NULL)
@@ -410,14 +418,15 @@ int pthread_mutex_timedlock(pthread_mutex_t *restrict m, const struct timespec *
 /* Who waited may go on at once: a decision point only where somebody did. */
 int pthread_mutex_unlock(pthread_mutex_t *m)
 {
-    int woken;
+    bool woken;
+    int failed;
 
     if (self == NULL)
         return REAL(pthread_mutex_unlock, NULL)(m);
-    woken = give_mutex(m);
-    if (woken < 0)
+    failed = give_mutex(m, &woken);
+    if (woken)
         go_on();
-    return woken < 0 ? 0 : woken;
+    return failed;
 }
 
 int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
@@ -440,7 +449,7 @@ int pthread_rwlock_unlock(pthread_rwlock_t *lock)
 {
     int failed = REAL(pthread_rwlock_unlock, NULL)(lock);
 
-    if (self && !failed && wake(lock, WAITS_LOCK, WAITS_LOCK, PC_SCHED_THREADS))
+    if (self && !failed && wake_all(lock, WAITS_LOCK))
         go_on();
     return failed;
 }
@@ -449,12 +458,12 @@ int pthread_rwlock_unlock(pthread_rwlock_t *lock)
 
 static int wait_condition(pthread_cond_t *c, pthread_mutex_t *m, enum state how)
 {
-    bool timed_out;
+    bool timed_out, woken;
     int failed;
 
     go_on();
-    failed = give_mutex(m);
-    if (failed > 0)
+    failed = give_mutex(m, &woken); /* whoever that was gets its chance in the wait */
+    if (failed)
         return failed;
     wait_for(c, how);
     timed_out = self->timed_out;

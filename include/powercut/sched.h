@@ -6,8 +6,9 @@
  * meets the simulated disk, is a *decision point* where another thread may be let on. Between two
  * such points a thread is never interrupted, so what races without locks is not found here; that is
  * ThreadSanitizer's work. Threads that were not started below pc_sched_run go on as always, and
- * must not hold what the scheduled ones wait for. Semaphores, barriers, pthread_once, spin locks
- * and futexes are not interposed: waiting there with the turn in hand is waiting for ever.
+ * must not hold what the scheduled ones wait for. Semaphores, barriers, pthread_once, spin locks,
+ * timed waits for read-write locks, and futexes are not interposed: waiting there with the turn in
+ * hand is waiting for ever. A timed wait for a mutex waits until it has it.
  *
  * How the next thread is drawn is itself drawn from the seed: a random walk with few or many
  * switches; priorities that change at few places (after Burckhardt et al., "A randomized scheduler
@@ -21,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PC_SCHED_THREADS 64 /* at most at once; another one gets EAGAIN */
+#define PC_SCHED_THREADS 64 /* at most in one run, ended ones too; another one gets EAGAIN */
 
 enum pc_sched_end {
     PC_SCHED_DONE,
