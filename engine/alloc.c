@@ -19,7 +19,7 @@ void *alloc_get(struct env *env, size_t size)
     else
         p = malloc(size);
     if (p)
-        atomic_count(&env->memory, size);
+        atomic_max(&env->memory_peak, atomic_add(&env->memory, size));
     return p;
 }
 

@@ -22,7 +22,9 @@
  *     that could see it (same stratum, C2). A piece goes by the rule of C4, asked of its whole
  *     range. What stays is written into the outputs, cut where they are cut: each output has the
  *     part from its first key to the first key of the next, so that outputs stay disjoint (V2) and
- *     a piece is always in the table that a search for its keys comes to. */
+ *     a piece is always in the table that a search for its keys comes to.
+ * C8  With compaction_rate the thread waits until what it has written so far is due, and flushes
+ *     meanwhile. A handle that is being closed waits no more. */
 #include "merging.h"
 #include "core.h"
 
@@ -47,7 +49,10 @@ struct compaction {
     uint64_t last_stratum;
     bool has_last;
     unsigned turns;
-    uint64_t now; /* of the beginning */
+    uint64_t written; /* bytes of the finished outputs */
+    uint64_t paced;   /* bytes that were waited for */
+    uint64_t began;   /* ticks; 0: nothing was merged */
+    uint64_t now;     /* of the beginning */
 };
 
 static uint64_t level_target(const struct vault *v, unsigned level)
@@ -318,6 +323,7 @@ static enum vault_status finish_output(struct compaction *c)
     if (!st) {
         table->has_ranges = c->out.ranges.count > 0;
         atomic_count(&c->v->table_bytes, size);
+        c->written += size;
         st = edit_add(&c->v->env, &c->edit, c->level + 1, table);
         if (st) {
             table_obsolete(&c->v->tables, table);
@@ -418,19 +424,42 @@ static enum vault_status open_inputs(struct compaction *c, struct cursor **out)
     return st;
 }
 
+/* C8: what was written since the last time, as time that has to pass. */
+static void charge(struct compaction *c)
+{
+    struct vault *v = c->v;
+    uint64_t written = c->written + (c->building ? sst_size(&c->out) : 0);
+    uint64_t more = written > c->paced ? written - c->paced : 0;
+    uint64_t now = os_ticks();
+
+    c->paced += more;
+    v->pace = v->pace > now ? v->pace : now; /* time that nobody used is gone */
+    v->pace += (uint64_t)((double)more * 1e9 / (double)v->options.compaction_rate);
+}
+
 /* On a thread, a memtable that became full meanwhile goes first: writers wait for it. */
 static enum vault_status give_way(struct compaction *c)
 {
     struct vault *v = c->v;
     bool full = false;
+    bool paced = v->options.compaction_rate > 0;
 
-    if (v->options.background == VAULT_INLINE || ++c->turns % 512)
+    if (v->options.background == VAULT_INLINE || ++c->turns % (paced ? 32 : 512))
         return VAULT_OK;
-    thread_lock(&v->lock);
-    full = v->full && !v->failed && !v->hiccup;
-    thread_unlock(&v->lock);
-    if (full)
-        core_flush_job(v);
+    if (paced)
+        charge(c);
+    do {
+        thread_lock(&v->lock);
+        full = v->full && !v->failed && !v->hiccup;
+        if (!full && paced) {
+            paced = !v->stopping && !v->failed && os_ticks() < v->pace;
+            if (paced)
+                thread_wait_until(&v->work, &v->lock, v->pace);
+        }
+        thread_unlock(&v->lock);
+        if (full)
+            core_flush_job(v);
+    } while (paced && !core_failed(v));
     return core_failed(v);
 }
 
@@ -485,6 +514,8 @@ static enum vault_status merge_inputs(struct compaction *c)
 static enum vault_status commit(struct compaction *c)
 {
     struct vault *v = c->v;
+    struct vault_event event = {
+        .kind = VAULT_EVENT_COMPACTION, .level = c->level, .bytes = c->written};
     struct version *next = NULL;
     enum vault_status st = VAULT_OK;
 
@@ -515,6 +546,8 @@ static enum vault_status commit(struct compaction *c)
     thread_lock(&v->lock);
     v->compactions++;
     thread_unlock(&v->lock);
+    event.nanoseconds = c->began ? core_ticks(v) - c->began : 0;
+    core_event(v, &event);
     return VAULT_OK;
 }
 
@@ -555,6 +588,7 @@ static enum vault_status run(struct compaction *c)
         return st ? st : commit(c);
     }
     c->now = vault_now(v);
+    c->began = core_ticks(v);
     st = list_snapshots(c);
     if (!st)
         st = gather_ranges(c);

@@ -8,6 +8,7 @@
  *   compact.c  picking and running compactions
  *   inspect.c    vault_check and vault_destroy
  *   checkpoint.c a copy in another directory
+ *   watch.c      statistics and events
  *   verify.c repair.c   what is wrong with a database, and what can be saved of it
  *
  * Two locks. `writing` is held for a whole write, sync, rotation; it orders the writers and covers
@@ -19,6 +20,8 @@
 #include "manifest.h"
 #include "memtable.h"
 #include "wal.h"
+
+#define LEVEL0_SLOW 3 /* times level0_tables: E5 in write.c */
 
 struct vault_snapshot {
     struct vault_snapshot *next, *prev;
@@ -67,11 +70,17 @@ struct vault {
     struct thread_mutex writing;
     struct wal wal;             /* `writing`; closed until the first write after a rotation */
     struct record_origin chain; /* `writing`; what the next log says about the last one */
+    struct buffer scratch;      /* `writing`; the operations of a group, without a log */
+    uint64_t unsynced;          /* `writing`; operations since the newest sync */
 
     struct thread_mutex lock; /* everything below */
     struct thread_cond work;  /* the maintainer waits */
     struct thread_cond done;  /* others wait for the maintainer */
     struct thread maintainer;
+    struct thread syncer;       /* with sync_interval */
+    struct thread_cond ticking; /* the syncer waits */
+    bool waiting_sync;          /* something is not synced, */
+    uint64_t waiting_since;     /* since then: nanoseconds; inline: milliseconds of vault_now */
     struct core_write *first_write, *last_write; /* in the order of their turns; first: leads */
     bool stopping;
     bool busy;     /* the thread is at work */
@@ -91,7 +100,12 @@ struct vault {
     struct core_manual *manual;
     struct vault_snapshot *snapshots; /* oldest first */
     struct vault_snapshot *newest_snapshot;
-    uint64_t flushes, compactions, log_syncs, log_bytes, table_bytes;
+    uint64_t flushes, compactions, log_syncs, log_bytes, user_bytes;
+    uint64_t stalls, stall_ns;
+    uint64_t table_bytes, gets; /* atomic */
+    bool crowded;               /* atomic; level 0 has grown far: E5 */
+    size_t slowed_at;           /* `writing`; size of the memtable when a write was last slowed */
+    uint64_t pace;              /* by the maintainer: when the next bytes are due (C8) */
 };
 
 /* What a reader sees: references to everything it needs. */
@@ -124,6 +138,12 @@ size_t core_op_size(const struct core_op *op);
 void core_op_encode(struct buffer *to, const struct core_op *op); /* room was reserved */
 /* Writes, alone or with those that wait beside it. `seq` may be NULL. */
 MUST_USE enum vault_status core_write(struct vault *v, struct core_write *write, uint64_t *seq);
+
+/* watch.c */
+uint64_t core_ticks(const struct vault *v); /* nanoseconds; 0 with VAULT_INLINE */
+void core_event(struct vault *v, const struct vault_event *event); /* not under `lock` */
+
+void *core_sync_in_time(void *vault); /* write.c; the syncer */
 
 /* recover.c. On failure the vault is as before, plus what manifest and version hold. */
 MUST_USE enum vault_status core_recover(struct vault *v);

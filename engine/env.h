@@ -2,7 +2,7 @@
  *
  * There is no global state in the engine; this struct is what others would keep in globals. It
  * lives inside struct vault and outlives every other object of the handle.
- * Thread safety: immutable after env_init but for `memory` (atomic) and `last` (error_lock). */
+ * Thread safety: immutable after env_init but for the counters (atomic) and `last` (error_lock). */
 #ifndef ENGINE_ENV_H
 #define ENGINE_ENV_H
 
@@ -18,8 +18,9 @@ struct env {
     const struct vault_allocator *allocator; /* NULL: malloc and free */
     const struct pc_hooks *hooks;            /* NULL: none */
     uint32_t (*crc)(uint32_t sum, const uint8_t *p, size_t len);
-    uint64_t memory; /* bytes held now; atomic */
-    int dir_fd;      /* -1 until the directory is synced for the first time; os.c */
+    uint64_t memory, memory_peak; /* bytes held now, and at most; atomic */
+    uint64_t syncs;               /* fsync and fdatasync; atomic */
+    int dir_fd;                   /* -1 until the directory is synced for the first time; os.c */
     struct thread_mutex error_lock;
     struct vault_error last; /* newest failure; error_lock */
     size_t path_len;

@@ -120,6 +120,8 @@ void core_install(struct vault *v, struct version *next)
     v->version = next;
     v->manifest_number = v->manifest.number;
     v->manifest_synced = manifest_synced(&v->manifest);
+    atomic_set(&v->crowded,
+               next->levels[0].count >= (size_t)v->options.level0_tables * LEVEL0_SLOW);
     thread_unlock(&v->lock);
     version_unref(&v->tables, old);
 }
@@ -136,16 +138,19 @@ static void remove_log(struct vault *v, uint64_t number)
 
 enum vault_status core_flush_full(struct vault *v)
 {
-    struct edit edit = {.has_log = true};
+    struct edit edit = {0};
     struct memtable *full = v->full;
     struct memtable *ranges = v->full_ranges;
     uint64_t log = v->full_log; /* the next rotation changes it as soon as `full` is free */
     struct table *table = NULL;
     struct version *next = NULL;
+    uint64_t began = core_ticks(v);
+    struct vault_event event = {.kind = VAULT_EVENT_FLUSH};
     enum vault_status st = VAULT_OK;
 
     if (!full)
         return VAULT_OK;
+    edit.has_log = log > 0;
     edit.log = log + 1;
     edit.last_seq = memtable_last_seq(full);
     if (ranges && memtable_last_seq(ranges) > edit.last_seq)
@@ -170,6 +175,8 @@ enum vault_status core_flush_full(struct vault *v)
         goto done;
     core_install(v, next);
     next = NULL;
+    event.bytes = table->size; /* the edit holds it */
+    event.seq = edit.last_seq;
     thread_lock(&v->lock);
     v->full = v->full_ranges = NULL;
     v->flushes++;
@@ -180,7 +187,10 @@ enum vault_status core_flush_full(struct vault *v)
     thread_unlock(&v->lock);
     memtable_unref(&v->env, full);
     memtable_unref(&v->env, ranges);
-    remove_log(v, log);
+    if (log)
+        remove_log(v, log);
+    event.nanoseconds = core_ticks(v) - began;
+    core_event(v, &event);
 done:
     version_unref(&v->tables, next);
     edit_release(&v->tables, &edit);
@@ -250,30 +260,34 @@ enum vault_status core_settle(struct vault *v)
 enum vault_status core_rotate(struct vault *v)
 {
     struct memtable *fresh = NULL;
-    uint64_t number = 0;
-    uint64_t synced = 0;
+    uint64_t number = 0; /* of the log; 0: none */
     enum vault_status st = core_settle(v);
 
     if (st)
         return st;
     if (!memtable_count(v->mem) && !(v->mem_ranges && memtable_count(v->mem_ranges)))
         return VAULT_OK;
-    must(v->wal.open);
+    must(v->wal.open != v->options.no_log);
     st = memtable_new(&v->env, &fresh);
     if (st)
         return st;
-    number = v->wal.out.number;
-    st = wal_finish(&v->env, &v->wal); /* J5 */
-    if (st) {
-        memtable_unref(&v->env, fresh);
-        return core_fail(v, st);
+    if (v->wal.open) {
+        number = v->wal.out.number;
+        st = wal_finish(&v->env, &v->wal); /* J5 */
+        if (st) {
+            memtable_unref(&v->env, fresh);
+            return core_fail(v, st);
+        }
+        v->chain = (struct record_origin){
+            .prev_number = number, .prev_synced = v->wal.out.synced, .prev_seq = v->last_seq};
     }
-    synced = v->wal.out.synced;
-    v->chain = (struct record_origin){
-        .prev_number = number, .prev_synced = synced, .prev_seq = v->last_seq};
     thread_lock(&v->lock);
-    v->log_syncs++;
-    v->durable_seq = v->last_seq;
+    if (number) {
+        v->log_syncs++;
+        v->durable_seq = v->last_seq;
+        v->unsynced = 0;
+        v->waiting_sync = false;
+    }
     v->full = v->mem;
     v->full_log = number;
     v->mem = fresh;

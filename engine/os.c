@@ -138,6 +138,7 @@ enum vault_status os_append(struct env *env, struct os_file *file, struct bytes 
 enum vault_status os_sync(struct env *env, const struct os_file *file)
 {
     must(file->fd >= 0);
+    atomic_count(&env->syncs, 1);
     if (fdatasync(file->fd)) /* O2 */
         return broke(env, file->name, file->size, "fdatasync");
     return VAULT_OK;
@@ -174,6 +175,7 @@ enum vault_status os_sync_dir(struct env *env)
         if (env->dir_fd < 0 && errno != EINTR)
             return broke(env, "", 0, "open of the directory");
     }
+    atomic_count(&env->syncs, 1);
     if (fsync(env->dir_fd)) /* O2 */
         return broke(env, "", 0, "fsync of the directory");
     return VAULT_OK;
@@ -344,4 +346,12 @@ uint64_t os_clock(void)
 
     (void)clock_gettime(CLOCK_REALTIME, &now); /* Cannot fail for this clock. */
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t os_ticks(void)
+{
+    struct timespec now = {0, 0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* Cannot fail for this clock. */
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }

@@ -59,6 +59,7 @@ MUST_USE enum vault_status os_list(struct env *env, void *ctx,
 
 /* Milliseconds since 1970. */
 uint64_t os_clock(void);
+uint64_t os_ticks(void); /* nanoseconds of a clock that only goes forward */
 
 /* VAULT_BUSY: somebody holds it, in this process or another. VAULT_NOT_FOUND: no directory. Holds
  * until os_unlock. */

@@ -597,7 +597,7 @@ static enum vault_status repair_locked(struct repair *r, struct vault_error *err
 {
     enum vault_status st = VAULT_OK;
 
-    cache_init(&r->cache, 0);
+    cache_init(&r->cache, 0, NULL);
     tables_init(&r->tables, &r->env, &r->cache, r->options.open_tables, r->options.table_memory);
     manifest_init(&r->manifest, &r->env, &r->tables, r->options.manifest_size);
     st = rebuild(r);

@@ -432,7 +432,7 @@ static enum vault_status expand(struct sst *t, struct cache_block **block)
 
     if (!len)
         return corrupt(t, from->offset, "compressed block");
-    to = cache_block_new(t->env, t->number, from->offset, len + FORMAT_BLOCK_TRAILER);
+    to = cache_block_new(t->env, t->cache, t->number, from->offset, len + FORMAT_BLOCK_TRAILER);
     if (!to)
         return env_fail(t->env, VAULT_NO_MEMORY, t->file.name, from->offset, 0, "block");
     to->stored = from->stored;
@@ -466,7 +466,7 @@ static enum vault_status read_block(struct sst *t, struct bytes handle, struct c
     }
     cache_put(t->env, t->cache, block);
     whole = (size_t)len + FORMAT_BLOCK_TRAILER;
-    block = cache_block_new(t->env, t->number, offset, whole);
+    block = cache_block_new(t->env, t->cache, t->number, offset, whole);
     if (!block)
         return env_fail(t->env, VAULT_NO_MEMORY, t->file.name, offset, 0, "block");
     st = os_read(t->env, &t->file, offset, block->data, whole, &got);
@@ -475,6 +475,7 @@ static enum vault_status read_block(struct sst *t, struct bytes handle, struct c
     if (!st)
         st = check_block(t, block->data, (size_t)len, offset);
     block->stored = (size_t)len;
+    atomic_count(&t->cache->bytes_read, whole);
     if (!st && block->data[len] != FORMAT_BLOCK_RAW)
         st = expand(t, &block);
     if (st) {
@@ -507,6 +508,7 @@ static enum vault_status find_entry(struct sst *t, struct bytes key, uint64_t se
     st = at.c.status;
     if (st || !at.c.valid)
         goto done;
+    atomic_count(&t->cache->get_blocks, 1);
     st = read_block(t, at.c.value, &block);
     if (st)
         goto done;

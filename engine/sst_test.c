@@ -63,7 +63,7 @@ static void tables(void **state)
                     VAULT_OK);
         assert_int_equal(sst_finish(&b, &size), VAULT_OK);
         sst_builder_release(&b);
-        cache_init(&cache, 2000);
+        cache_init(&cache, 2000, NULL);
         assert_int_equal(sst_open(&env, &cache, count, size, &t), VAULT_OK);
         for (unsigned i = 0; i < 2 * count + 1; i++)
             for (uint64_t seq = 5; seq < 40; seq += 10) {
@@ -81,7 +81,7 @@ static void tables(void **state)
                     assert_int_equal(value.len, seq / 10);
                 cache_put(&env, &cache, block);
             }
-        assert_true(cache.used <= cache.limit);
+        assert_true(cache.own.used <= cache.own.limit);
         assert_int_equal(sst_cursor(&t, &c), VAULT_OK);
         for (c->ops->last(c); c->valid; c->ops->prev(c))
             seen++;

@@ -1,7 +1,8 @@
 /* thread.h: the one door to threads, locks and atomics, so that a scheduler can take them over.
  *
- * In production everything maps to pthreads and compiler builtins. There is no clock here and none
- * elsewhere in the engine: nothing it decides depends on time. A lock call that fails is a
+ * In production everything maps to pthreads and compiler builtins. Time is looked at only where
+ * a handle has a thread of its own: to keep a rate, and to say how long a write waited. What an
+ * inline handle does never depends on it. A lock call that fails is a
  * programmer's error (a lock never initialised), hence must().
  * Thread safety: this is what the others are made safe with. */
 #ifndef ENGINE_THREAD_H
@@ -10,6 +11,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 #include "base/check.h"
 
 struct thread_mutex {
@@ -55,8 +57,15 @@ static inline void thread_unlock(struct thread_mutex *m)
 
 static inline void thread_cond_init(struct thread_cond *c)
 {
-    int failed = pthread_cond_init(&c->os, NULL);
+    pthread_condattr_t how;
+    int failed = pthread_condattr_init(&how);
 
+    if (!failed)
+        failed = pthread_condattr_setclock(&how, CLOCK_MONOTONIC);
+    if (!failed)
+        failed = pthread_cond_init(&c->os, &how);
+    must(failed == 0);
+    failed = pthread_condattr_destroy(&how);
     must(failed == 0);
 }
 
@@ -73,6 +82,15 @@ static inline void thread_wait(struct thread_cond *c, struct thread_mutex *m)
     int failed = pthread_cond_wait(&c->os, &m->os);
 
     must(failed == 0);
+}
+
+/* The same, until os_ticks() is at `until` at the latest; callers look at the time again. */
+static inline void thread_wait_until(struct thread_cond *c, struct thread_mutex *m, uint64_t until)
+{
+    struct timespec at = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
+    int ignored = pthread_cond_timedwait(&c->os, &m->os, &at); /* woken, or it is time */
+
+    (void)ignored;
 }
 
 /* Wakes all. There is no wake-one: several conditions may share a variable (K41). */
@@ -104,5 +122,15 @@ static inline void thread_join(struct thread *t)
 #define atomic_add(p, n)   __atomic_add_fetch((p), (n), __ATOMIC_ACQ_REL)
 #define atomic_sub(p, n)   __atomic_sub_fetch((p), (n), __ATOMIC_ACQ_REL)
 #define atomic_count(p, n) ((void)__atomic_add_fetch((p), (n), __ATOMIC_RELAXED))
+
+/* *p becomes n if that is more. */
+static inline void atomic_max(uint64_t *p, uint64_t n)
+{
+    uint64_t now = atomic_relaxed(p);
+
+    while (now < n &&
+           !__atomic_compare_exchange_n(p, &now, n, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        continue;
+}
 
 #endif

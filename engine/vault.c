@@ -62,15 +62,20 @@ static bool options_valid(const struct vault_options *o)
            o->block_size > 0 && o->block_size <= (size_t)64 << 20 && o->restart_interval > 0 &&
            o->table_size > 0 && o->level0_tables > 0 && o->level1_size > 0 &&
            o->level_multiplier > 0 && o->bloom_bits_per_key <= 64 && o->read_chunk > 0 &&
-           o->read_chunk <= (size_t)64 << 20 && o->manifest_size > 0 && o->open_tables > 0 &&
+           !(o->no_log && (o->sync_writes || o->sync_interval)) &&
+           o->sync_interval <= UINT64_MAX / 2000000 && o->read_chunk <= (size_t)64 << 20 &&
+           o->manifest_size > 0 && o->open_tables > 0 &&
            (!o->allocator || (o->allocator->alloc && o->allocator->free));
 }
 
 enum vault_status core_fail(struct vault *v, enum vault_status st)
 {
+    bool first = false;
+
     must(st != VAULT_OK);
     thread_lock(&v->lock);
-    if (!v->failed) {
+    first = !v->failed;
+    if (first) {
         v->failed = st;
         env_last(&v->env, &v->failure);
     }
@@ -78,6 +83,8 @@ enum vault_status core_fail(struct vault *v, enum vault_status st)
     thread_wake(&v->done);
     thread_wake(&v->work);
     thread_unlock(&v->lock);
+    if (first)
+        core_event(v, &(struct vault_event){.kind = VAULT_EVENT_FAILED, .status = st});
     return st;
 }
 
@@ -108,6 +115,8 @@ static void dismantle(struct vault *v)
     os_release_dir(&v->env);
     thread_cond_release(&v->work);
     thread_cond_release(&v->done);
+    thread_cond_release(&v->ticking);
+    buffer_release(&v->env, &v->scratch);
     thread_mutex_release(&v->lock);
     thread_mutex_release(&v->writing);
 }
@@ -123,6 +132,26 @@ static enum vault_status lock_directory(struct vault *v)
         return st;
     st = os_mkdir(&v->env);
     return st ? st : os_lock(&v->env, FORMAT_NAME_LOCK, &v->lock_file);
+}
+
+static void stop_threads(struct vault *v)
+{
+    thread_lock(&v->lock);
+    v->stopping = true;
+    thread_wake(&v->work);
+    thread_wake(&v->ticking);
+    thread_unlock(&v->lock);
+    thread_join(&v->maintainer);
+    thread_join(&v->syncer);
+}
+
+static enum vault_status start_threads(struct vault *v)
+{
+    if (thread_start(&v->maintainer, core_maintain, v) &&
+        (!v->options.sync_interval || thread_start(&v->syncer, core_sync_in_time, v)))
+        return VAULT_OK;
+    stop_threads(v);
+    return env_fail(&v->env, VAULT_NO_MEMORY, "", 0, 0, "no thread");
 }
 
 static enum vault_status bring_up(struct vault *v)
@@ -142,9 +171,7 @@ static enum vault_status bring_up(struct vault *v)
         v->failed = env_fail(&v->env, VAULT_INVALID, "", 0, 0, "the database is open to read only");
         return VAULT_OK; /* and no work is ever due */
     }
-    if (v->options.background == VAULT_THREAD && !thread_start(&v->maintainer, core_maintain, v))
-        st = env_fail(&v->env, VAULT_NO_MEMORY, "", 0, 0, "no thread");
-    return st;
+    return v->options.background == VAULT_THREAD ? start_threads(v) : VAULT_OK;
 }
 
 static void set_error(struct vault_error *error, enum vault_status st)
@@ -203,13 +230,14 @@ enum vault_status vault_open(const char *path, const struct vault_options *optio
         return VAULT_NO_MEMORY;
     }
     st = env_init(&v->env, path, options->allocator, options->hooks);
-    cache_init(&v->cache, options->block_cache_size);
+    cache_init(&v->cache, options->block_cache_size, options->block_cache);
     tables_init(&v->tables, &v->env, &v->cache, options->open_tables, options->table_memory);
     manifest_init(&v->manifest, &v->env, &v->tables, options->manifest_size);
     thread_mutex_init(&v->writing);
     thread_mutex_init(&v->lock);
     thread_cond_init(&v->work);
     thread_cond_init(&v->done);
+    thread_cond_init(&v->ticking);
     if (!st)
         st = bring_up(v);
     if (!st) {
@@ -230,13 +258,14 @@ enum vault_status vault_close(struct vault *v)
 
     if (!v)
         return VAULT_OK;
-    thread_lock(&v->lock);
+    if (v->options.no_log && !v->options.read_only)
+        st = vault_flush(v); /* nothing else makes it durable */
     must(v->snapshots == NULL);
-    v->stopping = true;
-    thread_wake(&v->work);
-    thread_unlock(&v->lock);
-    thread_join(&v->maintainer);
-    st = v->options.read_only ? VAULT_OK : v->failed;
+    stop_threads(v);
+    if (v->options.read_only)
+        st = VAULT_OK;
+    else
+        st = v->failed ? v->failed : st;
     if (!st && v->wal.open)
         st = wal_finish(&v->env, &v->wal);
     closing = manifest_close(&v->manifest);
@@ -446,10 +475,13 @@ enum vault_status vault_write(struct vault *v, const struct vault_batch *batch, 
 
 enum vault_status vault_sync(struct vault *v)
 {
+    struct vault_event event = {.kind = VAULT_EVENT_SYNC};
     enum vault_status st = VAULT_OK;
 
     if (!v)
         return VAULT_INVALID;
+    if (v->options.no_log)
+        return vault_flush(v);
     thread_lock(&v->writing);
     st = core_failed(v);
     /* Without a log everything is in tables or in a log that was synced at rotation (W2). */
@@ -459,11 +491,19 @@ enum vault_status vault_sync(struct vault *v)
             st = core_fail(v, st);
         thread_lock(&v->lock);
         if (!st)
-            v->durable_seq = v->last_seq; /* P3 */
+            v->durable_seq = event.seq = v->last_seq; /* P3 */
         v->log_syncs++;
         thread_unlock(&v->lock);
     }
+    if (!st) {
+        thread_lock(&v->lock);
+        v->unsynced = 0;
+        v->waiting_sync = false;
+        thread_unlock(&v->lock);
+    }
     thread_unlock(&v->writing);
+    if (event.seq)
+        core_event(v, &event);
     return st;
 }
 
@@ -558,6 +598,7 @@ static enum vault_status get_at(struct vault *v, const struct core_view *view, s
             st = env_fail(&v->env, VAULT_NO_MEMORY, "", 0, 0, "value");
         }
     }
+    atomic_count(&v->gets, 1);
     cache_put(&v->env, &v->cache, block);
     return st;
 }
@@ -720,25 +761,4 @@ uint64_t vault_durable_seq(struct vault *v)
 void vault_last_error(struct vault *v, struct vault_error *error)
 {
     env_last(&v->env, error);
-}
-
-void vault_get_stats(struct vault *v, struct vault_stats *stats)
-{
-    *stats = (struct vault_stats){0};
-    thread_lock(&v->lock);
-    for (unsigned i = 0; i < VAULT_LEVELS; i++) {
-        stats->tables[i] = (unsigned)v->version->levels[i].count;
-        stats->bytes[i] = v->version->levels[i].bytes;
-    }
-    stats->flushes = v->flushes;
-    stats->compactions = v->compactions;
-    stats->log_syncs = v->log_syncs;
-    stats->log_bytes = v->log_bytes;
-    thread_unlock(&v->lock);
-    stats->table_bytes_written = atomic_get(&v->table_bytes);
-    thread_lock(&v->cache.lock);
-    stats->cache_hits = v->cache.hits;
-    stats->cache_misses = v->cache.misses;
-    thread_unlock(&v->cache.lock);
-    stats->memory = atomic_get(&v->env.memory);
 }

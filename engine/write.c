@@ -14,12 +14,23 @@
  * E2  A member is told after the write, the sync and the insertion (K44), under `lock`, and what
  *     the leader was told: a failure is everybody's (K32).
  * E3  A member is a unit of its own: one record, whole or not at all, in the order of the queue.
- * E4  A group is bounded, so that a small write does not wait for many large ones. */
+ * E4  A group is bounded, so that a small write does not wait for many large ones.
+ * E5  Nothing grows without bound: with LEVEL0_SLOW times the level-0 tables that make a
+ *     compaction due a write waits a little now and then, with LEVEL0_STOP times as many, or while
+ *     the memtable before is still being flushed, until that is over. A compaction that is paused,
+ *     as an input cannot be read, stops no write: the data has to go somewhere.
+ * E6  With sync_writes or sync_interval a group is synced that asked for none: so that less than so
+ *     many operations wait for a sync, and none of them longer than so long. A sync of any other
+ *     reason begins the count anew. The syncer sees to the time where no write comes.
+ * E7  Without a log nothing is written before the insertion; what was inserted is durable when its
+ *     memtable has become a table. */
 #include "core.h"
 
-#define RANGES_MAX 128u                /* range deletes in one memtable; more make it full */
-#define GROUP_MAX  ((size_t)1 << 20)   /* bytes of operations */
-#define GROUP_MORE ((size_t)128 << 10) /* that a small write waits for */
+#define RANGES_MAX  128u /* range deletes in one memtable; more make it full */
+#define LEVEL0_STOP 5
+#define SLOW_PARTS  64
+#define GROUP_MAX   ((size_t)1 << 20)   /* bytes of operations */
+#define GROUP_MORE  ((size_t)128 << 10) /* that a small write waits for */
 
 size_t core_op_size(const struct core_op *op)
 {
@@ -36,14 +47,50 @@ void core_op_encode(struct buffer *to, const struct core_op *op)
         ops_encode(to, op->kind, op->key, op->value);
 }
 
-/* Writers are slowed to the pace of compaction when level 0 has grown far beyond its limit. */
-static void wait_for_level0(struct vault *v)
+static void stalled(struct vault *v, uint64_t began)
 {
+    uint64_t ns = os_ticks() - began;
+
     thread_lock(&v->lock);
-    while (v->options.background == VAULT_THREAD && !v->failed && !v->compaction_paused &&
-           v->version->levels[0].count >= (size_t)v->options.level0_tables * 5)
-        thread_wait(&v->done, &v->lock);
+    v->stalls++;
+    v->stall_ns += ns;
     thread_unlock(&v->lock);
+    core_event(v, &(struct vault_event){.kind = VAULT_EVENT_STALL, .nanoseconds = ns});
+}
+
+/* E5: before a rotation. */
+static void wait_for_room(struct vault *v)
+{
+    size_t stop = (size_t)v->options.level0_tables * LEVEL0_STOP;
+    uint64_t began = 0;
+
+    thread_lock(&v->lock);
+    while (v->options.background == VAULT_THREAD && !v->failed && !v->hiccup &&
+           (v->full || (!v->compaction_paused && v->version->levels[0].count >= stop))) {
+        if (!began)
+            began = os_ticks();
+        thread_wait(&v->done, &v->lock);
+    }
+    thread_unlock(&v->lock);
+    if (began)
+        stalled(v, began);
+}
+
+/* E5: a millisecond, at most SLOW_PARTS times until the memtable is full. */
+static void slow_down(struct vault *v)
+{
+    size_t size = memtable_size(v->mem);
+    uint64_t began = 0;
+
+    if (v->options.background != VAULT_THREAD || !atomic_relaxed(&v->crowded) ||
+        size < v->slowed_at + v->options.write_buffer_size / SLOW_PARTS)
+        return;
+    v->slowed_at = size;
+    began = os_ticks();
+    thread_lock(&v->lock);
+    thread_wait_until(&v->done, &v->lock, began + 1000000);
+    thread_unlock(&v->lock);
+    stalled(v, began);
 }
 
 static bool memory_full(const struct vault *v)
@@ -85,14 +132,17 @@ static enum vault_status make_room(struct vault *v, size_t count, size_t ranges,
         return env_fail(&v->env, VAULT_UNSUPPORTED, "", 0, 0, "sequence numbers are used up");
 
     if (memory_full(v)) {
-        wait_for_level0(v);
+        wait_for_room(v);
         st = core_rotate(v);
+        v->slowed_at = 0;
+    } else {
+        slow_down(v);
     }
     if (!st)
         st = memtable_reserve(&v->env, v->mem, count, bytes); /* T1 */
     if (!st && ranges)
         st = reserve_ranges(v, ranges, bytes);
-    if (st || v->wal.open)
+    if (st || v->wal.open || v->options.no_log)
         return st;
     origin = v->chain;
     thread_lock(&v->lock);
@@ -139,15 +189,23 @@ static enum vault_status encode_group(struct vault *v, const struct group *g)
     struct buffer *ops = NULL;
     enum vault_status st = VAULT_OK;
 
+    v->scratch.len = 0;
     for (;;) {
-        st = wal_begin(&v->env, &v->wal, w == g->leader, w->bytes, &ops, &w->at);
+        if (v->options.no_log) {
+            ops = &v->scratch;
+            w->at = ops->len;
+            st = buffer_reserve(&v->env, ops, w->bytes);
+        } else {
+            st = wal_begin(&v->env, &v->wal, w == g->leader, w->bytes, &ops, &w->at);
+        }
         if (st)
             return st;
         if (w->op)
             core_op_encode(ops, w->op);
         else
             buffer_put(ops, w->ops);
-        st = wal_seal(&v->env, &v->wal, seq, w->count); /* E3 */
+        if (!v->options.no_log)
+            st = wal_seal(&v->env, &v->wal, seq, w->count); /* E3 */
         seq += w->count;
         w->seq = seq - 1;
         if (st || w == g->last)
@@ -159,7 +217,7 @@ static enum vault_status encode_group(struct vault *v, const struct group *g)
 /* From the log's frame: a view of each operation, which is copied once. */
 static void insert_group(struct vault *v, const struct group *g)
 {
-    const struct buffer *frame = &v->wal.out.frame;
+    const struct buffer *frame = v->options.no_log ? &v->scratch : &v->wal.out.frame;
     uint64_t seq = v->last_seq;
     struct core_write *w = g->leader;
 
@@ -191,6 +249,10 @@ static enum vault_status write_group(struct vault *v, struct group *g, bool sync
         st = encode_group(v, g);
     if (st) /* Without memory nothing was written; else the log has failed before. */
         return st == VAULT_NO_MEMORY || !v->wal.out.failed ? st : core_fail(v, st);
+    if (v->options.no_log) { /* E7 */
+        insert_group(v, g);
+        return VAULT_OK;
+    }
     g->written = v->wal.out.frame.len;
     st = wal_write(&v->env, &v->wal);
     if (!st && sync)
@@ -243,11 +305,75 @@ static bool wait_turn(struct vault *v, struct core_write *write)
     return !write->done;
 }
 
+static uint64_t sync_clock(struct vault *v)
+{
+    return v->options.background == VAULT_THREAD ? os_ticks() : vault_now(v);
+}
+
+/* E6: is a sync due with this group? `writing` is held. */
+static bool sync_due(struct vault *v, const struct group *g)
+{
+    uint64_t now = 0;
+    bool due = false;
+
+    if (v->options.sync_writes && v->unsynced + g->count >= v->options.sync_writes)
+        return true;
+    if (!v->options.sync_interval || v->options.background == VAULT_THREAD)
+        return false;
+    now = sync_clock(v);
+    thread_lock(&v->lock);
+    due = v->waiting_sync && (now < v->waiting_since || /* set back */
+                              now - v->waiting_since >= v->options.sync_interval);
+    thread_unlock(&v->lock);
+    return due;
+}
+
+/* E6: a group was written. `writing` and `lock` are held. */
+static void count_unsynced(struct vault *v, const struct group *g, bool synced)
+{
+    v->unsynced = synced ? 0 : v->unsynced + g->count;
+    if (synced || !v->options.sync_interval || v->waiting_sync) {
+        v->waiting_sync &= !synced;
+        return;
+    }
+    v->waiting_sync = true;
+    v->waiting_since = sync_clock(v);
+    thread_wake(&v->ticking);
+}
+
+void *core_sync_in_time(void *vault)
+{
+    struct vault *v = vault;
+
+    thread_lock(&v->lock);
+    while (!v->stopping) {
+        uint64_t due = v->waiting_since + v->options.sync_interval * 1000000;
+        enum vault_status ignored = VAULT_OK;
+
+        if (!v->waiting_sync || v->failed) {
+            thread_wait(&v->ticking, &v->lock);
+        } else if (os_ticks() < due) {
+            thread_wait_until(&v->ticking, &v->lock, due);
+        } else {
+            thread_unlock(&v->lock);
+            ignored = vault_sync(v); /* The handle keeps the failure. */
+            (void)ignored;
+            thread_lock(&v->lock);
+        }
+    }
+    thread_unlock(&v->lock);
+    return NULL;
+}
+
 enum vault_status core_write(struct vault *v, struct core_write *write, uint64_t *seq)
 {
+    bool sync = false;
     struct group g;
+    struct vault_event event = {.kind = VAULT_EVENT_SYNC};
     enum vault_status st = VAULT_OK;
 
+    if (write->sync && v->options.no_log)
+        return env_fail(&v->env, VAULT_INVALID, "", 0, 0, "a sync write without a log");
     thread_lock(&v->lock);
     if (wait_turn(v, write)) {
         thread_unlock(&v->lock);
@@ -256,16 +382,20 @@ enum vault_status core_write(struct vault *v, struct core_write *write, uint64_t
         g = take_group(write); /* as late as can be: more have come meanwhile */
         st = v->failed;
         thread_unlock(&v->lock);
+        sync = write->sync || sync_due(v, &g);
         if (!st)
-            st = write_group(v, &g, write->sync);
+            st = write_group(v, &g, sync);
         thread_lock(&v->lock);
         if (!st) {
             v->last_seq = g.last->seq; /* P4 */
-            if (write->sync) {
-                v->durable_seq = v->last_seq; /* P3 */
+            if (!v->options.no_log)
+                count_unsynced(v, &g, sync);
+            if (sync) {
+                v->durable_seq = event.seq = v->last_seq; /* P3 */
                 v->log_syncs++;
             }
             v->log_bytes += g.written;
+            v->user_bytes += g.bytes;
         }
         end_group(v, &g, st);
         thread_unlock(&v->writing);
@@ -274,6 +404,8 @@ enum vault_status core_write(struct vault *v, struct core_write *write, uint64_t
     thread_unlock(&v->lock);
     if (write->waiting)
         thread_cond_release(&write->turn);
+    if (event.seq)
+        core_event(v, &event);
     if (!st && seq)
         *seq = write->seq;
     return st;

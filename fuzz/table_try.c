@@ -191,7 +191,7 @@ void table_try(struct bytes file)
 
     stage_set();
     stage_env(&env);
-    cache_init(&cache, 4096);
+    cache_init(&cache, 4096, NULL);
     stage_write(FORMAT_TABLE, NUMBER, file);
     try_with(&env, &cache, file);
     cache_release(&env, &cache);

@@ -283,7 +283,9 @@ void trace_generate(struct trace *trace, struct tape *tape, const struct generat
     static const uint32_t buffers[] = {512, 1024, 2048, 4096, 16384};
     static const uint32_t tables[] = {1024, 2048, 8192};
     static const uint32_t level1[] = {2048, 4096, 16384};
+    static const uint32_t windows[] = {0, 0, 0, 2, 3, 7}; /* sync every so many */
     struct draw draw = {.trace = trace, .tape = tape};
+    uint32_t no_log = config(&draw, 72, 8) == 7;
     uint32_t count;
 
     draw.keys = 6u + config(&draw, 1, 5) * config(&draw, 2, 5) * 3;
@@ -292,12 +294,14 @@ void trace_generate(struct trace *trace, struct tape *tape, const struct generat
     draw.syncs = (uint32_t[]){0, 1, 3, 8, 16}[config(&draw, 5, 5)];
     snprintf(trace->tuning, sizeof trace->tuning,
              "write_buffer=%u block=%u table=%u level0=%u level1=%u multiplier=%u bloom=%u "
-             "cache=%u chunk=512 manifest=%u compress=%u open=%u",
+             "cache=%u chunk=512 manifest=%u compress=%u open=%u nolog=%u sync_writes=%u "
+             "share=%u",
              buffers[config(&draw, 6, 5)], 128u << config(&draw, 7, 3), tables[config(&draw, 8, 3)],
              2 + config(&draw, 9, 3), level1[config(&draw, 10, 3)], 2 + config(&draw, 11, 3),
              config(&draw, 12, 4) ? 10u : 0u, config(&draw, 13, 4) ? 8192u : 0u,
              config(&draw, 14, 3) ? 4096u : 256u, compression_of(config(&draw, 70, 4)),
-             config(&draw, 71, 3) ? 64u : 1u);
+             config(&draw, 71, 3) ? 64u : 1u, no_log, no_log ? 0u : windows[config(&draw, 73, 6)],
+             config(&draw, 74, 2) ? 8192u : 0u);
     draw_weights(&draw, generator);
     count = generator->ops / 2 + config(&draw, 15, generator->ops + 1);
     for (draw.op = 1; draw.op <= count; draw.op++)

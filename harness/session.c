@@ -117,6 +117,24 @@ static void promise(struct session *session, const char *why)
     model_promise(&session->model, units, now(session), why);
 }
 
+static uint32_t session_promises(const struct session *session)
+{
+    const struct pc_store *store = session->store;
+
+    return store->promises_with ? store->promises_with(session->trace->tuning) : store->promises;
+}
+
+/* All but the newest operations: the store says how many of these may be lost. */
+static void promise_window(struct session *session, uint64_t seq)
+{
+    const struct pc_store *store = session->store;
+    uint64_t window = store->window ? store->window(session->trace->tuning) : UINT64_MAX;
+
+    if (seq > window)
+        model_promise(&session->model, model_units_of_seq(&session->model, seq - window),
+                      now(session), "no more than its window may be lost");
+}
+
 /* Every durable sequence number that the store ever tells is a promise. */
 static void ask_durable(struct session *session)
 {
@@ -398,6 +416,7 @@ static void apply_write(struct session *session, const struct op *op)
             violate(session, RULE_FAIL_STOP, "a write is acknowledged after one that failed", "");
         if (op->sync && session->store->promises & PC_PROMISE_SYNC)
             promise(session, "a sync write returned OK");
+        promise_window(session, seq);
     } else if (!faulty(session)) {
         violate(session, RULE_PROGRESS, "a write fails without a fault", error.text);
     }
@@ -690,7 +709,7 @@ struct model *session_judge(struct session *session, size_t k, size_t *at, size_
 bool session_kill(const struct session *session)
 {
     return session->trace->disk.model == PC_PROCESS_KILL &&
-           session->store->promises & PC_PROMISE_PROCESS_KILL;
+           session_promises(session) & PC_PROMISE_PROCESS_KILL;
 }
 
 bool session_place(const struct session *session, const struct crash *crash, size_t *k, char *why,

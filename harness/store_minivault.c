@@ -14,7 +14,10 @@ struct handle {
     struct vault *vault;
     struct vault_allocator allocator;
     struct vault_batch *batch;
+    bool no_log;
 };
+
+extern const struct pc_store store_minivault;
 
 static enum pc_store_status translated(enum vault_status st)
 {
@@ -57,6 +60,18 @@ static enum pc_store_status answer_of(struct handle *handle, enum vault_status s
     return answer(st, &detail, error);
 }
 
+/* One cache for all that this process opens one after the other, each of which numbers its tables
+ * from the same number on: what an image has read must not be seen by the next one. */
+static struct vault_cache *shared_cache(size_t size)
+{
+    static struct vault_cache *cache;
+
+    if (cache == NULL)
+        cache = vault_cache_new(size, NULL);
+    must(cache != NULL);
+    return cache;
+}
+
 /* One "name=value" of the tuning. */
 static bool tune(struct vault_options *options, const char *name, unsigned long value)
 {
@@ -87,6 +102,12 @@ static bool tune(struct vault_options *options, const char *name, unsigned long 
         options->open_tables = (unsigned)value;
     else if (strcmp(name, "background") == 0)
         options->background = value ? VAULT_THREAD : VAULT_INLINE;
+    else if (strcmp(name, "nolog") == 0)
+        options->no_log = value > 0;
+    else if (strcmp(name, "sync_writes") == 0)
+        options->sync_writes = value;
+    else if (strcmp(name, "share") == 0)
+        options->block_cache = value ? shared_cache(value) : NULL;
     else
         return false;
     return true;
@@ -132,6 +153,7 @@ static enum pc_store_status store_open(const struct pc_store_env *env, void **db
         snprintf(error->text, sizeof error->text, "an unknown setting in: %.120s", env->tuning);
         return error->status;
     }
+    handle->no_log = options.no_log;
     if (env->alloc) {
         handle->allocator = (struct vault_allocator){env->alloc_ctx, env->alloc, env->free};
         options.allocator = &handle->allocator;
@@ -158,10 +180,9 @@ static enum pc_store_status store_close(void *db, struct pc_store_error *error)
     return answer(st, &detail, error);
 }
 
-static enum pc_store_status store_write(void *db, const struct pc_write *writes, size_t count,
-                                        bool sync, uint64_t *seq, struct pc_store_error *error)
+static enum vault_status write_all(struct handle *handle, const struct pc_write *writes,
+                                   size_t count, bool sync, uint64_t *seq)
 {
-    struct handle *handle = db;
     struct vault_batch *batch;
     enum vault_status st = VAULT_OK;
 
@@ -179,7 +200,7 @@ static enum pc_store_status store_write(void *db, const struct pc_write *writes,
         else
             st = vault_put(handle->vault, w->key.data, w->key.len, w->value.data, w->value.len,
                            sync, seq);
-        return answer_of(handle, st, error);
+        return st;
     }
     /* It is one writer's at a time. */
     batch = __atomic_exchange_n(&handle->batch, NULL, __ATOMIC_ACQ_REL);
@@ -204,6 +225,22 @@ static enum pc_store_status store_write(void *db, const struct pc_write *writes,
     if (st == VAULT_OK)
         st = vault_write(handle->vault, batch, sync, seq);
     vault_batch_free(__atomic_exchange_n(&handle->batch, batch, __ATOMIC_ACQ_REL));
+    return st;
+}
+
+/* Without a log a sync write is a write and a flush, as a program would do it: once more where it
+ * found no memory. */
+static enum pc_store_status store_write(void *db, const struct pc_write *writes, size_t count,
+                                        bool sync, uint64_t *seq, struct pc_store_error *error)
+{
+    struct handle *handle = db;
+    enum vault_status st = write_all(handle, writes, count, sync && !handle->no_log, seq);
+
+    if (st == VAULT_OK && sync && handle->no_log) {
+        st = vault_flush(handle->vault);
+        if (st == VAULT_NO_MEMORY)
+            st = vault_flush(handle->vault);
+    }
     return answer_of(handle, st, error);
 }
 
@@ -382,7 +419,25 @@ static enum pc_store_status store_check(void *db, struct pc_store_error *error)
     return answer(st, &detail, error);
 }
 
-extern const struct pc_store store_minivault;
+/* Not all of the promises hold without a log. */
+static uint32_t store_promises_with(const char *tuning)
+{
+    struct vault_options options;
+
+    vault_options_init(&options);
+    if (tune_all(&options, tuning) && options.no_log)
+        return store_minivault.promises & ~(uint32_t)PC_PROMISE_PROCESS_KILL;
+    return store_minivault.promises;
+}
+
+static uint64_t store_window(const char *tuning)
+{
+    struct vault_options options;
+
+    vault_options_init(&options);
+    return tune_all(&options, tuning) && options.sync_writes ? options.sync_writes - 1 : UINT64_MAX;
+}
+
 const struct pc_store store_minivault = {
     .abi = PC_STORE_ABI,
     .name = "minivault",
@@ -408,4 +463,6 @@ const struct pc_store store_minivault = {
     .last_seq = store_last_seq,
     .durable_seq = store_durable_seq,
     .check = store_check,
+    .promises_with = store_promises_with,
+    .window = store_window,
 };

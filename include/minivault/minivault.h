@@ -9,6 +9,14 @@
  * prefix of the order of writes, and a batch is in it whole or not at all. vault_durable_seq()
  * promises a floor: every write with a sequence number up to it survives loss of power.
  *
+ * By options: with `sync_writes` or `sync_interval` a write that asked for no sync is made durable
+ * not later than that many operations, or that many milliseconds, after it (with VAULT_INLINE the
+ * time is looked at when something is written). With `no_log` nothing is logged: what was written
+ * survives neither the death of the process nor loss of power until vault_flush, vault_sync (the
+ * same) or vault_close has returned VAULT_OK, or the handle has flushed by itself;
+ * vault_durable_seq tells. What survives is a prefix all the same. A write with `sync` is
+ * VAULT_INVALID then.
+ *
  * Errors. Every call that can fail answers an enum vault_status; outputs are set only on VAULT_OK.
  * vault_last_error() adds file, offset and errno. After a failed write or sync of the log, the
  * manifest or a table the handle is *failed*, VAULT_NO_SPACE included: writes answer the first
@@ -77,7 +85,31 @@ enum vault_compression { VAULT_RAW = 0, VAULT_LZ4 = 1, VAULT_ZSTD = 2 };
 
 #define VAULT_LEVELS 7
 
-struct pc_hooks; /* powercut/hooks.h */
+struct pc_hooks;    /* powercut/hooks.h */
+struct vault_cache; /* of blocks, for several handles: vault_cache_new */
+
+/* What the background work tells of itself. */
+enum vault_event_kind {
+    VAULT_EVENT_FLUSH = 0,      /* a memtable became a table of `bytes` */
+    VAULT_EVENT_COMPACTION = 1, /* of `level` and the one below, into `bytes` */
+    VAULT_EVENT_STALL = 2,      /* a write waited for flush or compaction */
+    VAULT_EVENT_SYNC = 3,       /* the log was synced; `seq` and all before are durable */
+    VAULT_EVENT_FAILED = 4      /* the handle refuses writes from now on: `status` */
+};
+struct vault_event {
+    enum vault_event_kind kind;
+    unsigned level;
+    enum vault_status status;
+    uint64_t bytes, seq;
+    uint64_t nanoseconds; /* how long it took; 0 with VAULT_INLINE, which reads no clock for it */
+};
+
+/* Called on the thread that did the work, maybe on several at once; a write may wait behind it. It
+ * may read from the handle, and must not write, flush, compact or close. */
+struct vault_listener {
+    void *ctx;
+    void (*event)(void *ctx, const struct vault_event *event);
+};
 
 struct vault_options {
     bool create_if_missing;             /* default true */
@@ -93,18 +125,31 @@ struct vault_options {
     unsigned level_multiplier;          /* target growth from level to level; default 10 */
     unsigned bloom_bits_per_key;        /* 0: no filters; default 10 */
     size_t block_cache_size;            /* bytes; default 8 MiB */
+    struct vault_cache *block_cache;    /* instead: one that is shared; NULL: one of its own */
     size_t read_chunk;                  /* bytes the log reader asks for at once; default 32 KiB */
     uint64_t manifest_size;             /* bytes before a new manifest is begun; default 1 MiB */
     unsigned compression[VAULT_LEVELS]; /* enum vault_compression, level by level; default raw */
     unsigned open_tables;               /* descriptors of tables not in use; default 512 */
     size_t table_memory;                /* bytes of their filters and indexes; default 32 MiB */
-    uint64_t (*clock)(void *clock_ctx); /* NULL: milliseconds since 1970; see vault_put_until */
+    bool no_log;                        /* default false; see below */
+    uint64_t sync_writes;               /* unsynced operations at most, this one included; 0: any */
+    uint64_t sync_interval;             /* milliseconds that one stays unsynced at most; 0: any */
+    uint64_t compaction_rate; /* bytes a second that the thread compacts at most; 0: any */
+    const struct vault_listener *listener; /* NULL: none; borrowed until close */
+    uint64_t (*clock)(void *clock_ctx);    /* NULL: milliseconds since 1970; see vault_put_until */
     void *clock_ctx;
     const struct vault_allocator *allocator; /* NULL: malloc and free; borrowed until close */
     const struct pc_hooks *hooks;            /* NULL: none; borrowed until close */
 };
 
 void vault_options_init(struct vault_options *options); /* the defaults */
+
+/* A cache of `size` bytes for any number of handles, of any threads and databases, each of which
+ * sees what it has read itself only. `allocator` as in the options. NULL: no memory. Free it when
+ * all of them are closed. */
+struct vault_cache *vault_cache_new(size_t size, const struct vault_allocator *allocator);
+void vault_cache_free(struct vault_cache *cache); /* NULL is accepted */
+size_t vault_cache_used(struct vault_cache *cache);
 
 struct vault;
 struct vault_iter;
@@ -282,12 +327,23 @@ uint64_t vault_durable_seq(struct vault *vault);
 /* Copies the newest failure of this handle; VAULT_OK in it when there was none. */
 void vault_last_error(struct vault *vault, struct vault_error *error);
 
+/* Since the handle was opened; the first two lines are of now. Amplifications are in thousandths, 0
+ * as long as nothing was written or read. */
 struct vault_stats {
     unsigned tables[VAULT_LEVELS];
     uint64_t bytes[VAULT_LEVELS];
     uint64_t flushes, compactions, log_syncs, log_bytes, table_bytes_written;
+    uint64_t user_bytes;          /* of the operations written */
+    uint64_t write_amplification; /* log_bytes and table_bytes_written against user_bytes */
+    uint64_t syncs;               /* fsync and fdatasync of any file or directory */
+    uint64_t gets, get_blocks;    /* vault_get; data blocks that it looked into */
+    uint64_t read_amplification;  /* get_blocks against gets */
     uint64_t cache_hits, cache_misses;
-    uint64_t memory; /* bytes held from the allocator now */
+    uint64_t block_bytes_read;    /* from files, for reads and compactions */
+    uint64_t stalls, stall_ns;    /* writes that waited for flush or compaction, and how long */
+    uint64_t memory, memory_peak; /* bytes held from the allocator now, and at most */
+    unsigned open_tables;         /* now */
+    uint64_t table_memory;        /* of their filters and indexes, now */
 };
 void vault_get_stats(struct vault *vault, struct vault_stats *stats);
 

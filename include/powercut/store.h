@@ -117,6 +117,11 @@ struct pc_store {
     uint64_t (*durable_seq)(void *db); /* NULL: none */
     /* Structural self-check; NULL: none. */
     enum pc_store_status (*check)(void *db, struct pc_store_error *error);
+    /* What of `promises` it keeps when opened with this tuning; NULL: all of it. */
+    uint32_t (*promises_with)(const char *tuning);
+    /* The newest operations that a power cut may take though they were acknowledged, so many at
+     * most; UINT64_MAX: any number. NULL: any. */
+    uint64_t (*window)(const char *tuning);
 };
 
 /* A shared object that `--store FILE.so` names offers its store under this name. Its calls of open,
