@@ -20,10 +20,12 @@ struct test_dir {
 static inline void test_dir_make(struct test_dir *dir)
 {
     const char *base = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
+    char made[sizeof dir->parent]; /* not within *dir: gcc takes its members for one object */
 
-    snprintf(dir->parent, sizeof dir->parent, "%s/minivault-test-XXXXXX", base);
-    assert_non_null(mkdtemp(dir->parent));
-    snprintf(dir->path, sizeof dir->path, "%s/db", dir->parent);
+    snprintf(made, sizeof made, "%s/minivault-test-XXXXXX", base);
+    assert_non_null(mkdtemp(made));
+    snprintf(dir->parent, sizeof dir->parent, "%s", made);
+    snprintf(dir->path, sizeof dir->path, "%s/db", made);
 }
 
 static inline void test_dir_remove(struct test_dir *dir)

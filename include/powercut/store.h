@@ -12,7 +12,7 @@
 
 struct pc_hooks;
 
-#define PC_STORE_ABI 3u
+#define PC_STORE_ABI 4u
 
 enum pc_store_status {
     PC_STORE_OK,
