@@ -265,9 +265,15 @@ static bool went_back(const struct session *session)
 /* The store was opened again in an epoch that goes on. */
 static void judge_reopened(struct session *session)
 {
-    struct verdict verdict;
+    struct verdict verdict = {0};
+    bool loses = went_back(session);
 
-    if (went_back(session)) {
+    /* A store that does not promise to survive its process may lose as much by a failed close. */
+    if (!loses && !(session_promises(session) & PC_PROMISE_PROCESS_KILL)) {
+        model_judge(&session->model, now(session), true, SIZE_MAX, &session->seen, &verdict);
+        loses = verdict.rule != RULE_NONE;
+    }
+    if (loses) {
         model_judge(&session->model, now(session), false,
                     session_first_lie(session) == SIZE_MAX ? SIZE_MAX : 0, &session->seen,
                     &verdict);
