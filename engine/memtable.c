@@ -18,7 +18,9 @@
  *     neighbour. So a stale pointer to a node is harmless: what it lacks is to its right, and the
  *     version tells.
  * T4  A reader may miss an entry that is inserted while it looks. That entry's sequence number is
- *     above every number the reader can see, since those were published after their insertion. */
+ *     above every number the reader can see, since those were published after their insertion.
+ * T5  What is added at the end of a leaf does not change the leaf's version, and may lie before
+ *     what a reader looks for. So the end of a leaf is where the search saw it. */
 #include "memtable.h"
 
 #define LEAF_MAX    32u /* entries of a leaf */
@@ -357,9 +359,7 @@ static bool settle(struct place *p, uint32_t count, const struct entry **e)
     return true;
 }
 
-/* The first entry not before the target. T5: what is added at the end of the leaf while somebody
- * looks does not change its version, and may be before the target: the end is where the search
- * saw it. */
+/* The first entry not before the target (T5). */
 static const struct entry *find(const struct memtable *m, const struct target *t,
                                 struct place *place)
 {

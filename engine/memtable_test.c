@@ -1,6 +1,7 @@
 /* memtable_test.c: the tree against a sorted array, in every direction; readers beside a writer;
  * want of memory at every request. Keys are chosen to agree in their first sixteen bytes often. */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -137,6 +138,7 @@ static void gets_by_sequence(void **state)
 struct shared {
     struct memtable *m;
     uint64_t last; /* published; atomic */
+    uint64_t gets; /* made by the getter; atomic */
 };
 
 /* Everything published is there, in both directions and by key; and nothing comes twice. */
@@ -204,6 +206,53 @@ static void readers_beside_a_writer(void **state)
     assert_int_equal(env.memory, 0);
 }
 
+/* A get of what is the first entry of a leaf, by a number above that entry's, so that the search
+ * ends behind the leaf before. */
+static void *getter(void *arg)
+{
+    struct shared *s = arg;
+    uintptr_t bad = 0;
+
+    while (!atomic_get(&s->last)) {
+        struct bytes value;
+        uint64_t tag = 0;
+
+        bad |= !memtable_get(s->m, bytes_str("k16"), ENTRIES, &tag, &value);
+        atomic_set(&s->gets, s->gets + 1);
+    }
+    return (void *)bad;
+}
+
+/* T5. The first leaf is full and split in the middle, so that the second one begins with k16; then
+ * entries before that are added at the end of the first one, while k16 is looked for. */
+static void end_of_a_leaf_that_grows(void **state)
+{
+    for (unsigned round = 0; round < 25; round++) {
+        struct shared s = {0};
+        pthread_t thread;
+        void *bad = NULL;
+        char key[16];
+
+        assert_int_equal(memtable_new(&env, &s.m), VAULT_OK);
+        assert_int_equal(memtable_reserve(&env, s.m, 100, 2000), VAULT_OK);
+        for (unsigned i = 0; i < 33; i++) {
+            (void)snprintf(key, sizeof key, i < 32 ? "k%02u" : "k00+", i);
+            memtable_add(s.m, tag_of(i + 1, FORMAT_OP_PUT), bytes_str(key), bytes_str(key));
+        }
+        assert_int_equal(pthread_create(&thread, NULL, getter, &s), 0);
+        for (unsigned i = 0; i < 15; i++) {
+            for (uint64_t gets = atomic_get(&s.gets); atomic_get(&s.gets) == gets;)
+                (void)sched_yield(); /* during a get of its own */
+            (void)snprintf(key, sizeof key, "k15+%02u", i);
+            memtable_add(s.m, tag_of(100 + i, FORMAT_OP_PUT), bytes_str(key), bytes_str(key));
+        }
+        atomic_set(&s.last, 1);
+        assert_int_equal(pthread_join(thread, &bad), 0);
+        assert_null(bad);
+        memtable_unref(&env, s.m);
+    }
+}
+
 /* T1: after a reservation that succeeded, insertions need nothing more; one that failed does not
  * harm. */
 static void memory_may_fail(void **state)
@@ -245,9 +294,8 @@ static void memory_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(walks_and_seeks),
-        cmocka_unit_test(gets_by_sequence),
-        cmocka_unit_test(readers_beside_a_writer),
+        cmocka_unit_test(walks_and_seeks),         cmocka_unit_test(gets_by_sequence),
+        cmocka_unit_test(readers_beside_a_writer), cmocka_unit_test(end_of_a_leaf_that_grows),
         cmocka_unit_test(memory_may_fail),
     };
 
