@@ -74,8 +74,7 @@ static bool take_faults(const struct options *opts, struct campaign *campaign, c
     enum pc_fault_kind kind;
 
     if (options_items(opts, "faults") == 0) {
-        /* An account of space has to be asked for: a write that fails is drawn as enospc. */
-        campaign->faults = ((1u << PC_FAULT_KINDS) - 1) & ~(1u << PC_FAULT_FULL);
+        campaign->faults = (1u << PC_FAULT_KINDS) - 1;
         return true;
     }
     for (size_t i = 0; i < options_items(opts, "faults"); i++) {
