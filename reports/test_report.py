@@ -116,14 +116,17 @@ class Reading(unittest.TestCase):
         results = from_lines([HEADER, PASSED, HEADER, finding(), {**PASSED, "exit": 1}])
         self.assertEqual([len(r.findings) for r in results.runs], [0, 1])
 
-    def test_a_directory_is_searched_without_latest(self):
+    def test_a_directory_is_searched_without_planted_mistakes(self):
         with tempfile.TemporaryDirectory() as folder:
-            os.mkdir(os.path.join(folder, "seed-1"))
+            paths = [os.path.join(folder, below, "results.jsonl")
+                     for below in ("seed-1", "canary/seed-1", "demo/seed-1")]
+            for path in paths:
+                os.makedirs(os.path.dirname(path))
+                with open(path, "w", encoding="utf-8") as out:
+                    out.write(json.dumps(HEADER) + "\n" + json.dumps(PASSED) + "\n")
             os.symlink("seed-1", os.path.join(folder, "latest"))
-            path = os.path.join(folder, "seed-1", "results.jsonl")
-            with open(path, "w", encoding="utf-8") as out:
-                out.write(json.dumps(HEADER) + "\n" + json.dumps(PASSED) + "\n")
-            self.assertEqual(trace.find([folder]), [path])
+            self.assertEqual(trace.find([folder]), [paths[0]])
+            self.assertEqual(trace.find([os.path.join(folder, "canary")]), [paths[1]])
 
 
 class Comparing(unittest.TestCase):

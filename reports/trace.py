@@ -166,8 +166,8 @@ def find(paths):
         if not os.path.isdir(path):
             found.append(path)
             continue
-        for folder, below, names in sorted(os.walk(path)):
-            below[:] = [b for b in below if b not in ("latest", "canary", "demo")]
+        for folder, below, names in os.walk(path):
+            below[:] = sorted(b for b in below if b not in ("latest", "canary", "demo"))
             found += [os.path.join(folder, n) for n in sorted(names)
                       if (n.startswith("results") and n.endswith(".jsonl"))
                       or (n.startswith("unit-") and n.endswith(".jsonl"))
