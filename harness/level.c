@@ -14,18 +14,22 @@
 #define DOTS_MOST 400u /* of the recovery figure */
 
 static const struct level levels[] = {
-    {"sync-each", "every write that returned survives the loss of power", 0, 1},
-    {"sync-8", "everything before the last sync that returned survives; a sync after 8 writes", 8,
-     8},
+    {"sync-each", "every write that returned survives the loss of power", 1, false},
+    {"sync-8", "everything up to the last sync survives the loss of power; a sync after 8 writes",
+     8, false},
     {"log-only",
      "every write that returned survives the death of the process; what survives the loss of power "
      "is a prefix, with all that was flushed",
-     LEVEL_NO_WINDOW, 0},
+     0, false},
+    {"no-log",
+     "what survives the loss of power, or the death of the process, is a prefix, with all that was "
+     "flushed",
+     0, true},
 };
 
-size_t level_count(void)
+size_t level_count(const struct pc_store *store)
 {
-    return sizeof levels / sizeof levels[0];
+    return sizeof levels / sizeof levels[0] - (store->promises_with == NULL);
 }
 
 const struct level *level_at(size_t index)
@@ -33,15 +37,54 @@ const struct level *level_at(size_t index)
     return &levels[index];
 }
 
+/* Replaces a number of a tuning, or adds it at the end. */
+static void retune(char *tuning, size_t room, const char *name, uint32_t value)
+{
+    char old[264], word[64];
+    size_t len;
+
+    snprintf(old, sizeof old, " %s", tuning);
+    len = (size_t)snprintf(word, sizeof word, " %s=", name);
+    for (char *at = strstr(old, word); at; at = strstr(at, word)) {
+        size_t gone = len + strcspn(at + len, " ");
+
+        memmove(at, at + gone, strlen(at + gone) + 1);
+    }
+    must((size_t)snprintf(tuning, room, "%s%s%u", old + (old[0] == ' '), word, value) < room);
+}
+
+static void set_tuning(const struct level *level, char *tuning, size_t room)
+{
+    retune(tuning, room, "nolog", level->no_log);
+    retune(tuning, room, "sync_writes", level->every > 1 ? level->every : 0);
+}
+
+/* Does the store keep to the level by itself, when it is tuned so? */
+static bool syncs_itself(const struct level *level, const struct pc_store *store)
+{
+    char tuning[64] = "";
+
+    set_tuning(level, tuning, sizeof tuning);
+    return store->window && store->window(tuning) != UINT64_MAX;
+}
+
+uint32_t level_window(const struct level *level, const struct pc_store *store)
+{
+    if (level->every <= 1)
+        return level->every ? 0 : LEVEL_NO_WINDOW;
+    return level->every - syncs_itself(level, store);
+}
+
 static bool is_write(enum op_kind kind)
 {
-    return kind == OP_PUT || kind == OP_DELETE || kind == OP_BATCH;
+    return kind == OP_PUT || kind == OP_DELETE || kind == OP_DELETE_RANGE || kind == OP_BATCH;
 }
 
 void level_trace(const struct campaign *campaign, const struct level *level, uint64_t index,
                  enum pc_model model, struct trace *trace)
 {
     struct generator generator = {.ops = campaign->ops};
+    bool told = level->every > 1 && !syncs_itself(level, campaign->store);
     uint32_t count, writes = 0;
     struct op *drawn;
     struct tape tape;
@@ -54,6 +97,7 @@ void level_trace(const struct campaign *campaign, const struct level *level, uin
     tape_init(&tape, trace->seed);
     trace_generate(trace, &tape, &generator);
     tape_release(&tape);
+    set_tuning(level, trace->tuning, sizeof trace->tuning);
     drawn = trace->ops;
     count = trace->op_count;
     trace->ops = NULL;
@@ -67,7 +111,7 @@ void level_trace(const struct campaign *campaign, const struct level *level, uin
         op = trace_add(trace, kind);
         *op = drawn[i];
         op->sync = is_write(kind) && level->every == 1;
-        if (is_write(kind) && level->every > 1 && ++writes % level->every == 0)
+        if (is_write(kind) && told && ++writes % level->every == 0)
             trace_add(trace, OP_SYNC);
     }
     free(drawn);

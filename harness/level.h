@@ -1,5 +1,5 @@
-/* level.h: levels of durability: how often the program that uses a store asks it to sync, and what
- * it is promised for that. The rows of `powercut matrix` that cost something. */
+/* level.h: levels of durability: who syncs how often, the program that uses a store or the store by
+ * itself, and what is promised for that. The rows of `powercut matrix` that cost something. */
 #ifndef HARNESS_LEVEL_H
 #define HARNESS_LEVEL_H
 
@@ -11,16 +11,20 @@
 struct level {
     const char *name;
     const char *promise;
-    uint32_t
-        window;     /* acknowledged writes that a power cut may take; LEVEL_NO_WINDOW: any number */
     uint32_t every; /* a sync after so many writes; 1: with each; 0: never */
+    bool no_log;
 };
 
-size_t level_count(void);
+/* A store that promises the same with every tuning has no level without a log. */
+size_t level_count(const struct pc_store *store);
 const struct level *level_at(size_t index);
 
+/* Acknowledged writes that a power cut may take; LEVEL_NO_WINDOW: any number. */
+uint32_t level_window(const struct level *level, const struct pc_store *store);
+
 /* Trace `index` of a level: drawn like those of a run, then the syncs are put as the level has
- * them. Traces with an even index are never flushed or closed by the program. */
+ * them: by the tuning of a store that syncs after so many writes by itself, else as operations.
+ * Traces with an even index are never flushed or closed by the program. */
 void level_trace(const struct campaign *campaign, const struct level *level, uint64_t index,
                  enum pc_model model, struct trace *trace);
 

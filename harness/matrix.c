@@ -116,6 +116,9 @@ static void take_state(void *ctx, const struct survey_state *state)
 {
     struct cell *cell = ctx;
 
+    /* What a level says of its window, the oracle has to know as well. */
+    must(cell->column || state->outcome != OUTCOME_WINDOW ||
+         state->lost <= level_window(cell->level, cell->matrix->campaign->store));
     cell->states++;
     cell->count[state->outcome]++;
     cell->lost[state->lost < LOST_MOST ? state->lost : LOST_MOST]++;
@@ -313,16 +316,18 @@ static void file_name(const struct matrix *matrix, const struct level *level, en
 
 static void cell_json(struct json *json, const struct cell *cell, const char *path)
 {
+    uint32_t window = level_window(cell->level, cell->matrix->campaign->store);
+
     json_object_begin(json);
     json_key_text(json, "type", "cell");
     json_key_text(json, "store", cell->matrix->campaign->store->name);
     json_key_text(json, "level", cell->level->name);
     json_key_text(json, "promise", cell->level->promise);
     json_key(json, "window");
-    if (cell->level->window == LEVEL_NO_WINDOW)
+    if (window == LEVEL_NO_WINDOW)
         json_none(json);
     else
-        json_u64(json, cell->level->window);
+        json_u64(json, window);
     json_key_text(json, "model", pc_model_name(cell->model));
     json_key_text(json, "fault", column_name(cell->column));
     json_key_u64(json, "unit", cell->matrix->campaign->unit);
@@ -671,7 +676,8 @@ int matrix_run(struct campaign *campaign)
     for (uint32_t c = 1; c < COLUMNS; c++)
         if (is_trouble(c) ? campaign->faults : campaign->faults >> (c - 1) & 1)
             matrix.columns[matrix.column_count++] = c;
-    config.count = level_count() * ((uint64_t)campaign->model_count * matrix.column_count + 1);
+    config.count =
+        level_count(campaign->store) * ((uint64_t)campaign->model_count * matrix.column_count + 1);
     end = jobs_run(&config);
     if (matrix.broken)
         code = 1;
