@@ -17,6 +17,7 @@
 #include "base/rng.h"
 
 #include "deal.h"
+#include "finish.h"
 #include "jobs.h"
 #include "json.h"
 #include "lanes.h"
@@ -117,42 +118,6 @@ static struct deal deal_of(const struct campaign *campaign)
                          .plain = campaign->exhaustive_ops > 0 || campaign->systematic};
 }
 
-/* What brings much to light in a trace that is only played: of every other one what was not synced
- * is lost at the end; then all is compacted, and read, by the snapshots too. Values that are to
- * expire have expired by then. */
-static void finish(struct trace *trace, bool crash)
-{
-    uint32_t slots = 0, count = trace->op_count;
-    bool expires = false;
-
-    for (uint32_t i = 0; i < trace->write_count; i++)
-        expires |= trace->writes[i].ttl != 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct op *op = &trace->ops[i];
-
-        if (op->kind == OP_SNAPSHOT)
-            slots |= 1u << op->slot;
-        else if (op->kind == OP_RELEASE)
-            slots &= ~(1u << op->slot);
-        else if (op->kind == OP_REOPEN || op->kind == OP_CRASH)
-            slots = 0;
-    }
-    if (crash) {
-        slots = 0;
-        trace_add(trace, OP_CRASH)->crash = (struct crash){.place = CRASH_END, .oldest = true};
-        trace_add(trace, OP_RECOVER);
-    }
-    if (expires)
-        trace_add(trace, OP_CLOCK)->shift = 120;
-    trace_add(trace, OP_FLUSH);
-    trace_add(trace, OP_COMPACT);
-    for (uint32_t slot = 0; slot < TRACE_SLOTS; slot++)
-        if (slots >> slot & 1)
-            trace_add(trace, OP_AT)->slot = slot;
-    trace_add(trace, OP_SCAN);
-    trace_add(trace, OP_BACK);
-}
-
 static struct dealt task_trace(const struct campaign *campaign, uint64_t task, struct trace *trace)
 {
     struct deal deal = deal_of(campaign);
@@ -160,7 +125,7 @@ static struct dealt task_trace(const struct campaign *campaign, uint64_t task, s
 
     campaign_trace(campaign, dealt.trace, campaign->models[dealt.model], trace);
     if (dealt.played)
-        finish(trace, dealt.trace % 2);
+        finish_trace(trace, finish_way(dealt.trace));
     return dealt;
 }
 

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define DEAL_BLOCK 256u /* traces that are spread over all models before the next ones begin */
-#define DEAL_PLAYS 8u   /* traces that are played for one that is explored */
+#define DEAL_PLAYS 64u  /* traces that are played for one that is explored */
 
 struct deal {
     uint64_t first;  /* the number of the first trace */

@@ -256,7 +256,8 @@ static bool went_back(const struct session *session)
         enum pc_fault_kind kind = session->faults[i].kind;
 
         if (session->faults[i].fired && session->trace->disk.model == PC_BTRFS &&
-            (kind == PC_FAULT_EIO || kind == PC_FAULT_STICKY || kind == PC_FAULT_SILENT))
+            (kind == PC_FAULT_EIO || kind == PC_FAULT_STICKY || kind == PC_FAULT_SILENT ||
+             kind == PC_FAULT_ERROR || kind == PC_FAULT_FULL))
             return true;
     }
     return false;
@@ -772,7 +773,7 @@ static void rebase(struct session *session, bool ask)
 
     if (session->verdict.rule == RULE_NONE && model_expires(&session->before)) {
         session->clock = 0;
-        if (scan_now(session, NULL, &error))
+        if (scan_now(session, NULL, &error) && ask)
             violate(session, RULE_READ, "the scan fails with the clock set back", error.text);
         session->clock = clock;
         if (ask)
