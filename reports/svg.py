@@ -52,7 +52,9 @@ class Axis:
 
     def ticks(self):
         if not self.log:
-            return [self.low + (self.high - self.low) * i / 4 for i in range(5)]
+            step = _nice((self.high - self.low) / 4)
+            return [self.low + step * i
+                    for i in range(int((self.high - self.low) / step + 1e-9) + 1)]
         ticks, value = [0], 1
         while value <= self.high:
             ticks.append(value)
