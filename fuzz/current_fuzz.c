@@ -8,18 +8,8 @@
 #include "fix.h"
 #include "target.h"
 
-/* Made once; never released. */
-static const struct stage_files *the_database(void)
+static void fill(struct vault *v)
 {
-    static struct stage_files files;
-    struct vault_options options;
-    struct vault *v = NULL;
-
-    if (files.count)
-        return &files;
-    stage_set();
-    stage_options(&options);
-    must(vault_open(STAGE_DIR, &options, &v, NULL) == VAULT_OK);
     for (unsigned i = 0; i < 24; i++) {
         char key[8];
 
@@ -30,9 +20,15 @@ static const struct stage_files *the_database(void)
         if (i == 20)
             must(vault_flush(v) == VAULT_OK);
     }
-    must(vault_close(v) == VAULT_OK);
-    stage_capture(&files);
-    stage_clear();
+}
+
+/* Made once; never released. */
+static const struct stage_files *the_database(void)
+{
+    static struct stage_files files;
+
+    if (!files.count)
+        database_make(&files, fill);
     return &files;
 }
 

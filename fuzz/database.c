@@ -204,19 +204,26 @@ void database_try(const struct stage_files *files, size_t chunk)
     plain_release(&p);
 }
 
-const struct stage_files *database_empty(void)
+void database_make(struct stage_files *files, void (*fill)(struct vault *v))
 {
-    static struct stage_files files;
     struct vault_options options;
     struct vault *v = NULL;
 
-    if (files.count)
-        return &files;
     stage_set();
     stage_options(&options);
     must(vault_open(STAGE_DIR, &options, &v, NULL) == VAULT_OK);
+    if (fill)
+        fill(v);
     must(vault_close(v) == VAULT_OK);
-    stage_capture(&files);
+    stage_capture(files);
     stage_clear();
+}
+
+const struct stage_files *database_empty(void)
+{
+    static struct stage_files files;
+
+    if (!files.count)
+        database_make(&files, NULL);
     return &files;
 }

@@ -10,6 +10,8 @@
 /* `chunk`: bytes the log reader asks for at once. Aborts where a property does not hold. */
 void database_try(const struct stage_files *files, size_t chunk);
 
+/* The files of a new database in which `fill`, if any, has written. Aborts where that fails. */
+void database_make(struct stage_files *files, void (*fill)(struct vault *v));
 /* What a new, empty database consists of. Made once; never released. */
 const struct stage_files *database_empty(void);
 

@@ -13,11 +13,8 @@ static void same(const struct cursor *c, const struct plain_entry *entry)
     must(c->tag == entry->tag);
 }
 
-static void check_cursor(struct sst *t, const struct plain_list *list)
+void table_try_walks(struct cursor *c, const struct plain_list *list)
 {
-    struct cursor *c = NULL;
-
-    must(sst_cursor(t, &c) == VAULT_OK);
     c->ops->first(c);
     for (size_t i = 0; i < list->count; i++, c->ops->next(c))
         same(c, &list->at[i]);
@@ -29,11 +26,25 @@ static void check_cursor(struct sst *t, const struct plain_list *list)
     for (size_t i = 0; i < list->count; i += list->count / 64 + 1) {
         c->ops->seek(c, list->at[i].key, list->at[i].tag);
         same(c, &list->at[i]);
-        if (i == 0)
-            continue;
         c->ops->prev(c);
-        same(c, &list->at[i - 1]);
+        must(c->valid == (i > 0));
+        if (i > 0)
+            same(c, &list->at[i - 1]);
+        c->ops->seek(c, list->at[i].key, TAG_FIRST);
+        must(c->valid && bytes_equal(c->key, list->at[i].key));
+        if (!list->at[i].tag)
+            continue;
+        c->ops->seek(c, list->at[i].key, list->at[i].tag - 1);
+        must(c->valid == (i + 1 < list->count));
     }
+}
+
+static void check_cursor(struct sst *t, const struct plain_list *list)
+{
+    struct cursor *c = NULL;
+
+    must(sst_cursor(t, &c) == VAULT_OK);
+    table_try_walks(c, list);
     cursor_free(c);
 }
 

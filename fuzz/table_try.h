@@ -12,11 +12,15 @@
 #ifndef FUZZ_TABLE_TRY_H
 #define FUZZ_TABLE_TRY_H
 
+#include "cursor.h"
 #include "plain.h"
 
 #define TABLE_TRY_NUMBER 3u
 
 /* `file`: 000003.sst. Aborts where a property does not hold. */
 void table_try(struct bytes file);
+
+/* Do scans in both directions and seeks show these entries, in this order? Aborts otherwise. */
+void table_try_walks(struct cursor *c, const struct plain_list *list);
 
 #endif

@@ -91,24 +91,15 @@ def _check_schema(record, where):
 
 def _add(record, run):
     kind = record["type"]
+    lists = {"finding": run.findings, "progress": run.progress, "site": run.sites,
+             "cell": run.cells, "cost": run.costs, "recovery": run.recoveries,
+             "strip": run.strips}
     if kind == "header":
         run.header = record
     elif kind == "summary":
         run.summary = record
-    elif kind == "finding":
-        run.findings.append(record)
-    elif kind == "progress":
-        run.progress.append(record)
-    elif kind == "site":
-        run.sites.append(record)
-    elif kind == "cell":
-        run.cells.append(record)
-    elif kind == "cost":
-        run.costs.append(record)
-    elif kind == "recovery":
-        run.recoveries.append(record)
-    elif kind == "strip":
-        run.strips.append(record)
+    elif kind in lists:
+        lists[kind].append(record)
     # Others are of a later version that kept the schema: left out.
 
 
