@@ -466,7 +466,7 @@ class Terminal(Tool):
         self.say("get 'a b", "a quote is not closed")
         self.say("begin", "", "batch(0)")
         self.say("put k 1", "", "batch(1)")
-        self.say("commit", "1 operations written")
+        self.say("commit", "1 operation written")
         self.say("snapshot", "s1; 'at s1 scan'")
         self.say("put k 2", "")
         self.say("at s1 get k", "\n1\r\n")

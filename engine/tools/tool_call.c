@@ -410,12 +410,43 @@ void call_free(struct call *call)
 
 /* ---- help ---- */
 
+#define HELP_COLUMN 31u
+#define HELP_WIDTH  80u
+
+/* Words from HELP_COLUMN on, in lines of HELP_WIDTH; the cursor is at column `at`. */
+static void print_folded(FILE *out, const char *text, size_t at)
+{
+    while (*text) {
+        size_t len = strcspn(text, " ");
+
+        if (at > HELP_COLUMN && at + 1 + len > HELP_WIDTH) {
+            fputc('\n', out);
+            at = 0;
+        }
+        if (at < HELP_COLUMN)
+            at += (size_t)fprintf(out, "%*s", (int)(HELP_COLUMN - at), "");
+        else if (at > HELP_COLUMN)
+            at += (size_t)fprintf(out, " ");
+        at += (size_t)fprintf(out, "%.*s", (int)len, text);
+        text += len + strspn(text + len, " ");
+    }
+    fputc('\n', out);
+}
+
 void help_print(FILE *out, bool in_shell)
 {
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (is_usable(&table[i], in_shell))
-            fprintf(out, "  %s %-*s %s\n", table[i].name, (int)(28 - strlen(table[i].name)),
-                    operands_of(&table[i], in_shell), table[i].help);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        size_t at = 0;
+
+        if (!is_usable(&table[i], in_shell))
+            continue;
+        at = (size_t)fprintf(out, "  %s %s", table[i].name, operands_of(&table[i], in_shell));
+        if (at >= HELP_COLUMN) {
+            fputc('\n', out);
+            at = 0;
+        }
+        print_folded(out, table[i].help, at);
+    }
 }
 
 static int help_set(FILE *out)

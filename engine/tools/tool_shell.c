@@ -62,7 +62,7 @@ int verb_commit(struct tool *tool, struct call *call)
     vault_batch_free(tool->batch);
     tool->batch = NULL;
     if (tool->interactive)
-        printf("%zu operations written\n", count);
+        printf("%zu operation%s written\n", count, count == 1 ? "" : "s");
     return TOOL_OK;
 }
 

@@ -283,6 +283,10 @@ int verb_count(struct tool *tool, struct call *call)
 static void print_figure(const struct call *call, const char *name, const uint64_t *values,
                          uint32_t count)
 {
+    if (!call->json && strstr(name, "_amplification")) { /* thousandths */
+        printf("%-22s %" PRIu64 ".%03" PRIu64 "\n", name, values[0] / 1000, values[0] % 1000);
+        return;
+    }
     printf(call->json ? ",\"%s\":" : "%-22s ", name);
     if (call->json && count > 1)
         putchar('[');
