@@ -156,14 +156,18 @@ struct handed {
     size_t texts[TEXTS];
 };
 
-static uint64_t signature_of(const struct finding *finding)
+/* What tells a finding from others: the rule, and where the power failed and what was lost, or in
+ * which operation it showed; not sizes and keys. */
+static uint64_t signature_of(const struct trace *trace, const struct finding *finding)
 {
     const struct cut *cut = &finding->cut[0];
     const char *dot = strrchr(cut->crash.file, '.');
     uint64_t h = (uint64_t)finding->verdict.rule << 32 | finding->cuts;
 
+    if (finding->cuts == 0 && finding->op > 0 && finding->op <= trace->op_count)
+        h ^= (uint64_t)trace->ops[finding->op - 1].kind + 1;
     if (finding->cuts == 0)
-        return h;
+        return rng_mix(h);
     h = rng_mix(h ^ (uint64_t)cut->crash.call << 8 ^ cut->crash.place);
     for (dot = dot ? dot : cut->crash.file; *dot; dot++)
         h = rng_mix(h ^ (uint8_t)*dot);
@@ -229,11 +233,9 @@ static void describe(const struct campaign *campaign, struct trace *trace, struc
     memcpy(handed->text, finding->verdict.text, sizeof handed->text);
     handed->found = true;
     handed->rule = finding->verdict.rule;
-    handed->ops = trace->op_count;
-    for (uint32_t c = 0; c < finding->cuts; c++)
-        handed->items += finding->cut[c].item_count;
+    finding_size(trace, finding, &handed->ops, &handed->items);
     handed->tried = shrink.tried;
-    handed->signature = signature_of(finding);
+    handed->signature = signature_of(trace, finding);
 }
 
 static void beat(void *ctx, uint32_t epoch, uint64_t k, uint64_t leaf)

@@ -86,9 +86,11 @@ static void find_remedies(const struct pc_image *image, const uint8_t *states, s
         if (r == CUT_REMEDIES)
             continue;
         if (r == cut->remedy_count)
-            cut->remedy_count++;
+            cut->remedies[cut->remedy_count++].first = item.call + 1;
         cut->remedies[r].sync = item.sync;
         cut->remedies[r].call = item.call + 1;
+        if (item.call + 1 < cut->remedies[r].first)
+            cut->remedies[r].first = item.call + 1;
         slash = item.kind == PC_ITEM_NAME ? strrchr(item.path, '/') : NULL;
         if (item.kind == PC_ITEM_NAME)
             snprintf(cut->remedies[r].path, sizeof cut->remedies[r].path, "%.*s",
@@ -132,8 +134,8 @@ struct pc_image *finding_image(struct pc_disk *disk, size_t k, bool inside)
     return inside ? pc_image_new_inside(disk, k) : pc_image_new(disk, k);
 }
 
-void finding_cut(const struct pc_disk *disk, const struct pc_image *image_in, size_t k, bool inside,
-                 enum pc_fill fill, struct cut *cut)
+static void cut_as(const struct pc_disk *disk, const struct pc_image *image_in, size_t k,
+                   bool inside, enum pc_fill fill, bool lost_only, struct cut *cut)
 {
     struct pc_image *image = finding_image((struct pc_disk *)disk, k, inside);
     uint32_t n = (uint32_t)pc_image_items(image), lost, kept;
@@ -153,16 +155,29 @@ void finding_cut(const struct pc_disk *disk, const struct pc_image *image_in, si
             states[i] = PC_ITEM_LOST;
     kept = minimal(image, states, PC_ITEM_KEPT, names);
     cut->item_count = lost;
-    if (kept < lost && pc_model_is_lattice(pc_disk_get_config(disk)->model)) {
+    if (!lost_only && kept < lost && pc_model_is_lattice(pc_disk_get_config(disk)->model)) {
         cut->crash.oldest = true;
         cut->item_count = kept;
         memcpy(cut->items, names, kept * sizeof *names);
     }
-    if (cut->item_count == UINT32_MAX)
-        cut->item_count = CUT_ITEMS; /* cut short: replay says when that is not enough */
     free(states);
     free(names);
     pc_image_free(image);
+}
+
+void finding_cut(const struct pc_disk *disk, const struct pc_image *image, size_t k, bool inside,
+                 enum pc_fill fill, struct cut *cut)
+{
+    cut_as(disk, image, k, inside, fill, false, cut);
+    if (cut->item_count == UINT32_MAX)
+        cut->item_count = CUT_ITEMS; /* cut short: replay says when that is not enough */
+}
+
+bool finding_cut_lost(const struct pc_disk *disk, const struct pc_image *image, size_t k,
+                      bool inside, enum pc_fill fill, struct cut *cut)
+{
+    cut_as(disk, image, k, inside, fill, true, cut);
+    return cut->item_count != UINT32_MAX;
 }
 
 bool finding_impose(struct pc_image *image, const struct cut *cut, char *why, size_t room)
@@ -200,4 +215,26 @@ void finding_steps(const struct finding *finding, struct trace *trace)
         trace_add(trace, OP_RECOVER);
     }
     trace_add(trace, OP_CHECK);
+}
+
+void finding_size(const struct trace *trace, const struct finding *finding, uint32_t *ops,
+                  uint32_t *items)
+{
+    *ops = *items = 0;
+    for (uint32_t i = 0; i < trace->op_count; i++)
+        switch (trace->ops[i].kind) {
+        case OP_LOSE:
+        case OP_KEEP:
+            ++*items;
+            break;
+        case OP_CRASH:
+        case OP_TROUBLE:
+        case OP_RECOVER:
+        case OP_CHECK:
+            break;
+        default:
+            ++*ops;
+        }
+    for (uint32_t c = 0; c < finding->cuts; c++)
+        *items += finding->cut[c].item_count;
 }

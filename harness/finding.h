@@ -14,10 +14,11 @@
 #define CUT_ITEMS 256
 #define CUTS_MOST 3
 
-/* A sync that would have made lost items durable: of `path`, after so many calls of the epoch. */
+/* A sync that would have made lost items durable: of `path`, after so many calls of the epoch: the
+ * last one that wrote what was lost, or the first. */
 #define CUT_REMEDIES 12
 struct remedy {
-    uint32_t call, sync;
+    uint32_t call, first, sync;
     char path[64];
 };
 
@@ -52,9 +53,16 @@ struct pc_image *finding_image(struct pc_disk *disk, size_t k, bool inside);
 /* Describes the image as it is decided, from the pole that needs fewer words. */
 void finding_cut(const struct pc_disk *disk, const struct pc_image *image, size_t k, bool inside,
                  enum pc_fill fill, struct cut *cut);
+/* The same, always as what is lost. False: more items than a cut has room for. */
+bool finding_cut_lost(const struct pc_disk *disk, const struct pc_image *image, size_t k,
+                      bool inside, enum pc_fill fill, struct cut *cut);
 /* Puts the items of a cut into effect, and the pole. False: an item is not there (named in why). */
 bool finding_impose(struct pc_image *image, const struct cut *cut, char *why, size_t room);
 
+/* How large it is: operations, and items of its crashes, be they steps of the trace or cuts. Where
+ * the power fails and comes back is no operation. */
+void finding_size(const struct trace *trace, const struct finding *finding, uint32_t *ops,
+                  uint32_t *items);
 /* Appends the crash steps to a copy of the trace. */
 void finding_steps(const struct finding *finding, struct trace *trace);
 

@@ -20,6 +20,11 @@ uint64_t marks_get(uint32_t index)
     return __start_powercut_marks[index].hits;
 }
 
+const char *marks_name(uint32_t index)
+{
+    return __start_powercut_marks[index].name;
+}
+
 void marks_add(uint32_t index, uint64_t hits)
 {
     __start_powercut_marks[index].hits += hits;

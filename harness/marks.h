@@ -12,6 +12,7 @@ void marks_each(void (*visit)(void *ctx, const char *name, uint64_t hits), void 
 /* Raw counters, so that a child can hand them to its parent. */
 uint32_t marks_count(void);
 uint64_t marks_get(uint32_t index);
+const char *marks_name(uint32_t index);
 void marks_add(uint32_t index, uint64_t hits);
 void marks_clear(void);
 

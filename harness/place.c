@@ -39,7 +39,7 @@ static void collect(const struct pc_disk *disk, struct seen_calls *seen)
         struct seen_call *mine = &seen->calls[seen->count];
         const char *slash = strrchr(call->path, '/'), *name = slash ? slash + 1 : call->path;
 
-        if (strlen(name) >= sizeof mine->name || *name == '\0')
+        if (strlen(name) >= sizeof mine->name)
             continue;
         *mine = (struct seen_call){.kind = call->kind, .nth = 1, .mark = call->mark};
         memcpy(mine->name, name, strlen(name) + 1);
@@ -64,6 +64,8 @@ static void rehearse(const struct trace *trace, const struct pc_store *store,
     for (uint32_t i = 0; i < copy.op_count && copy.ops[i].kind != OP_CRASH; i++)
         if (!play_step(&play, i, NULL))
             break;
+    if (play.session.verdict.rule == RULE_NONE)
+        session_end_epoch(&play.session); /* the store closes, and a fault may meet that */
     collect(play.session.disk, seen);
     play_release(&play);
     trace_release(&copy);
@@ -87,6 +89,8 @@ static bool takes(const struct pc_fault *fault, const struct seen_call *call, bo
 {
     const char *dot = strrchr(call->name, '.');
 
+    if (*call->name == '\0')
+        return false; /* the root has no name to be met by; patterns count it */
     if (pc_fault_damages(fault->kind) && (dot == NULL || strcmp(dot, ".sst") != 0))
         return false;
     return pc_fault_fits(fault->kind, call->kind) && (!syncs || is_sync(call->kind));
@@ -302,6 +306,39 @@ static bool in_role(const struct seen_call *call, const struct aim *aim)
 static bool counts(const struct pc_fault *fault, const struct seen_call *call)
 {
     return pc_call_in(fault->call, call->kind) && fnmatch(fault->file, call->name, 0) == 0;
+}
+
+bool place_narrow(const struct trace *trace, const struct pc_store *store, uint32_t which,
+                  uint32_t index, struct pc_fault *fault)
+{
+    const struct pc_fault *wide = &trace->faults[which];
+    struct seen_calls seen = {0};
+    uint32_t nth = 0;
+    bool found = false;
+
+    if (wide->times <= 1 && strcspn(wide->file, "*?[") == strlen(wide->file))
+        return false; /* as narrow as can be */
+    rehearse(trace, store, &seen);
+    for (uint32_t i = 0; i < seen.count && !found; i++) {
+        const struct seen_call *call = &seen.calls[i];
+
+        if (!counts(wide, call))
+            continue;
+        nth++;
+        if (nth < wide->nth || *call->name == '\0' || !pc_fault_fits(wide->kind, call->kind) ||
+            index-- > 0)
+            continue;
+        if (wide->times != PC_FOREVER && nth - wide->nth >= (wide->times ? wide->times : 1))
+            break;
+        *fault = *wide;
+        fault->call = call->kind;
+        memcpy(fault->file, call->name, sizeof fault->file);
+        fault->nth = call->nth;
+        fault->times = 0;
+        found = true;
+    }
+    free(seen.calls);
+    return found;
 }
 
 void place_aims(struct trace *trace, const struct pc_store *store, struct aim aims[TRACE_FAULTS])

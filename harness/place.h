@@ -26,6 +26,11 @@ struct aim {
 
 /* Gives every operation a number of its own in `line`, and finds the aims of the faults. */
 void place_aims(struct trace *trace, const struct pc_store *store, struct aim aims[TRACE_FAULTS]);
+/* A fault that strikes several calls, or one of a pattern of files, as one that strikes a single
+ * call of a single file: number `index` of those that it may stand for; false behind the last, or
+ * when it is such a fault. */
+bool place_narrow(const struct trace *trace, const struct pc_store *store, uint32_t which,
+                  uint32_t index, struct pc_fault *fault);
 /* Aims the faults again, after operations have gone. */
 void place_again(struct trace *trace, const struct pc_store *store,
                  const struct aim aims[TRACE_FAULTS]);

@@ -38,41 +38,63 @@ static void end_epoch(struct play *play)
 }
 
 /* A crash that only a seed describes: every item is kept or lost by chance, or all go one way. */
-static void scatter(struct pc_image *image, uint64_t seed)
+static void scatter(struct pc_image *image, struct crash *crash)
 {
-    struct rng rng = rng_seeded(seed);
+    struct rng rng = rng_seeded(crash->seed);
     uint64_t share = (uint64_t[]){0, 3, 7, 10}[rng_below(&rng, 4)];
 
-    pc_image_begin(image, NULL, rng_chance(&rng, 1, 2) ? PC_FILL_NOISE : PC_FILL_ZERO);
+    crash->fill = rng_chance(&rng, 1, 2) ? PC_FILL_NOISE : PC_FILL_ZERO;
+    pc_image_begin(image, NULL, crash->fill);
     for (uint32_t i = 0; i < pc_image_items(image); i++)
         pc_image_set(image, i, rng_chance(&rng, share, 10));
 }
 
-static bool recover(struct play *play)
+/* Takes the items out that the image does not have. */
+static void pass_over(struct pc_image *image, struct cut *cut)
+{
+    uint32_t out = 0;
+
+    for (uint32_t i = 0; i < cut->item_count; i++)
+        if (finding_find(image, &cut->items[i]) != PC_ITEM_NONE)
+            cut->items[out++] = cut->items[i];
+    cut->item_count = out;
+}
+
+struct pc_image *play_image(struct play *play, size_t *k)
 {
     struct session *session = &play->session;
-    const struct crash *crash = &play->cut.crash;
+    struct crash *crash = &play->cut.crash;
     struct pc_image *image;
-    size_t k;
 
-    if (!session_place(session, crash, &k, play->why, sizeof play->why))
-        return false;
-    if (crash->inside && k == pc_disk_call_count(session->disk)) {
+    if (!session_place(session, crash, k, play->why, sizeof play->why))
+        return NULL;
+    if (crash->inside && *k == pc_disk_call_count(session->disk)) {
         snprintf(play->why, sizeof play->why, "there is no call to cut at the end");
-        return false;
+        return NULL;
     }
-    image = finding_image(session->disk, k, crash->inside);
+    image = finding_image(session->disk, *k, crash->inside);
     if (crash->place == CRASH_SEED) {
-        scatter(image, crash->seed);
-    } else {
-        pc_image_begin(image, NULL, crash->fill);
-        if (!finding_impose(image, &play->cut, play->why, sizeof play->why)) {
-            pc_image_free(image);
-            return false;
-        }
+        scatter(image, crash);
+        return image;
     }
-    session_recover(session, image, k, play->trouble, play->trouble_at);
-    return true;
+    pc_image_begin(image, NULL, crash->fill);
+    if (play->lenient)
+        pass_over(image, &play->cut);
+    if (!finding_impose(image, &play->cut, play->why, sizeof play->why)) {
+        pc_image_free(image);
+        return NULL;
+    }
+    return image;
+}
+
+static bool recover(struct play *play)
+{
+    size_t k;
+    struct pc_image *image = play_image(play, &k);
+
+    if (image)
+        session_recover(&play->session, image, k, play->trouble, play->trouble_at);
+    return image != NULL;
 }
 
 static bool crash_step(struct play *play, const struct op *op)

@@ -13,6 +13,8 @@ struct play {
     enum trouble trouble;      /* of the next recovery */
     uint32_t trouble_at;
     bool crashed;  /* between OP_CRASH and OP_RECOVER */
+    bool lenient;  /* an item of a crash that is not there is passed over: what a trace that was
+                      changed has made durable cannot be lost */
     char why[160]; /* a step that could not be done; "" if none */
 };
 
@@ -21,6 +23,9 @@ void play_init(struct play *play, struct trace *trace, const struct pc_store *st
 void play_release(struct play *play);
 /* One step. False: stop here: there is a finding, or play->why. */
 bool play_step(struct play *play, uint32_t index, FILE *out);
+/* The image that the steps since OP_CRASH ask for, and its place. NULL: play->why. The caller frees
+ * it, or gives it away. */
+struct pc_image *play_image(struct play *play, size_t *k);
 /* Ends the last epoch. */
 void play_end(struct play *play);
 

@@ -510,7 +510,12 @@ static void make_smaller(struct script *script, const char *file, bool shrinking
     struct shrink shrink = {
         .store = store, .seed = 1, .tries = 600, .forked = is_death(script->rule)};
 
-    if (store == NULL || !neighbourhood(script, store, &trace, &finding)) {
+    if (store && !is_death(script->rule))
+        script_run(script, file, false, NULL, &finding);
+    if (finding.found && (finding.verdict.rule == script->rule || script->rule == RULE_NONE)) {
+        trace_copy(&trace, &script->trace);
+        shrink_promote(store, &trace, &finding);
+    } else if (store == NULL || !neighbourhood(script, store, &trace, &finding)) {
         fprintf(out, "%s: not reproduced\n", file);
         return;
     }

@@ -23,6 +23,19 @@ static void mount_disk(struct session *session)
     pc_mount(MOUNT_POINT, session->disk);
 }
 
+/* What would have been, had the store synced or waited in this epoch. */
+static void change_history(struct session *session)
+{
+    const struct trace *trace = session->trace;
+
+    if (trace->change_epoch != session->epoch)
+        return;
+    if (trace->insert_call)
+        pc_disk_insert_sync(session->disk, trace->insert_call, trace->insert_sync);
+    if (trace->defer_until)
+        pc_disk_defer_unlink(session->disk, trace->defer_call, trace->defer_until);
+}
+
 void session_init(struct session *session, struct trace *trace, const struct pc_store *store)
 {
     *session = (struct session){.trace = trace, .store = store, .before_trust = SIZE_MAX};
@@ -34,10 +47,7 @@ void session_init(struct session *session, struct trace *trace, const struct pc_
     memcpy(session->faults, trace->faults, sizeof session->faults);
     for (int i = 0; i < TRACE_FAULTS; i++)
         session->faults[i].seen = session->faults[i].fired = 0;
-    if (trace->insert_call)
-        pc_disk_insert_sync(session->disk, trace->insert_call, trace->insert_sync);
-    if (trace->defer_until)
-        pc_disk_defer_unlink(session->disk, trace->defer_call, trace->defer_until);
+    change_history(session);
     mount_disk(session);
 }
 
@@ -52,12 +62,18 @@ static void abandon_db(struct session *session)
         if (session->snapshots[i].used)
             session->store->release(session->db, session->snapshots[i].handle);
     session->store->close(session->db, &error);
+    session->db = NULL;
+}
+
+void session_abandon(struct session *session)
+{
+    abandon_db(session);
+    pc_close_all();
 }
 
 void session_release(struct session *session)
 {
-    abandon_db(session);
-    pc_close_all();
+    session_abandon(session);
     pc_mount(MOUNT_POINT, NULL);
     pc_disk_free(session->disk);
     pc_image_free(session->image);
@@ -722,9 +738,12 @@ bool session_kill(const struct session *session)
 bool session_place(const struct session *session, const struct crash *crash, size_t *k, char *why,
                    size_t room)
 {
+    const struct trace *trace = session->trace;
     uint32_t nth = 0;
-    size_t calls = now(session);
+    size_t calls = now(session), inserted = SIZE_MAX;
 
+    if (trace && trace->insert_call && trace->change_epoch == session->epoch)
+        inserted = trace->insert_call; /* a call of the log that the store did not make */
     if (crash->place == CRASH_END) {
         *k = calls;
         return true;
@@ -739,6 +758,8 @@ bool session_place(const struct session *session, const struct crash *crash, siz
         const struct pc_call *call = pc_disk_call(session->disk, i);
         const char *name = strrchr(call->path, '/');
 
+        if (i == inserted)
+            continue;
         name = name ? name + 1 : call->path;
         if (call->kind == crash->call && fnmatch(crash->file, name, 0) == 0 &&
             ++nth == crash->nth) {
@@ -834,6 +855,7 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
     session->epoch++;
     session->given_up = false;
     session->opened = SIZE_MAX;
+    change_history(session);
     mount_disk(session);
     pc_disk_mark(session->disk, session->op);
     begin_trouble(session, trouble, trouble_at);

@@ -59,6 +59,9 @@ struct session {
 void session_init(struct session *session, struct trace *trace, const struct pc_store *store);
 void session_release(struct session *session);
 
+/* Closes the store, whatever it answers, and every descriptor; the disk stays, to be looked at. */
+void session_abandon(struct session *session);
+
 /* Executes operation `index`. `out`, when not NULL, gets what the operation answers, as text. */
 void session_apply(struct session *session, uint32_t index, FILE *out);
 

@@ -2,8 +2,9 @@
  *
  * Order, cheap to dear: what comes after the crash; chunks of operations, halves to singles (Zeller
  * and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002); parts of batches;
- * values, sync flags; where that stalls: pairs of operations, neighbours fused into one, fewer
- * keys, smaller sizes of the store; then the items of the image, one by one. */
+ * faults at one call instead of many; values, sync flags; where that stalls: pairs of operations,
+ * neighbours fused into one, fewer keys, smaller sizes of the store; then the items of the image,
+ * one by one; then crashes that are steps of the trace (shrink_crash.c). */
 #include "shrink.h"
 
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 
 /* ---- probes ---- */
 
-static void play_alone(const struct pc_store *store, const struct trace *trace,
+static void play_alone(const struct pc_store *store, const struct trace *trace, bool lenient,
                        struct finding *finding)
 {
     struct trace copy;
@@ -28,6 +29,7 @@ static void play_alone(const struct pc_store *store, const struct trace *trace,
 
     trace_copy(&copy, trace);
     play_init(&play, &copy, store, NULL, finding);
+    play.lenient = lenient;
     for (uint32_t i = 0; more && i < copy.op_count; i++)
         more = play_step(&play, i, NULL);
     if (more)
@@ -43,7 +45,7 @@ static void probe_here(struct shrink *shrink, const struct trace *trace,
     struct trace copy;
 
     if (shrink->plays) {
-        play_alone(shrink->store, trace, finding);
+        play_alone(shrink->store, trace, false, finding);
         return;
     }
     trace_copy(&copy, trace);
@@ -98,33 +100,55 @@ bool shrink_probe(struct shrink *shrink, const struct trace *trace, const struct
     return finding->found;
 }
 
-enum rule shrink_replay(const struct pc_store *store, const struct trace *trace,
-                        const struct finding *finding)
+enum rule shrink_replay_told(const struct pc_store *store, const struct trace *trace,
+                             const struct finding *finding, bool lenient, struct verdict *verdict)
 {
     struct finding result = {0};
     struct trace copy;
 
     trace_copy(&copy, trace);
     finding_steps(finding, &copy);
-    play_alone(store, &copy, &result);
+    play_alone(store, &copy, lenient, &result);
     trace_release(&copy);
+    if (result.found && verdict)
+        *verdict = result.verdict;
     return result.found ? result.verdict.rule : RULE_NONE;
+}
+
+enum rule shrink_replay(const struct pc_store *store, const struct trace *trace,
+                        const struct finding *finding)
+{
+    return shrink_replay_told(store, trace, finding, false, NULL);
 }
 
 /* ---- smaller traces ---- */
 
-/* Keeps crash and recover in pairs. */
+/* Is it a step between OP_CRASH and OP_RECOVER? */
+static bool of_crash(enum op_kind kind)
+{
+    return kind == OP_LOSE || kind == OP_KEEP || kind == OP_TROUBLE;
+}
+
+static bool recovers(const struct trace *trace, uint32_t i)
+{
+    while (i < trace->op_count && of_crash(trace->ops[i].kind))
+        i++;
+    return i < trace->op_count && trace->ops[i].kind == OP_RECOVER;
+}
+
+/* Keeps crash and recover in pairs, and what lies between them there. */
 static void pair_up(struct trace *trace)
 {
     uint32_t out = 0;
+    bool crashed = false;
 
     for (uint32_t i = 0; i < trace->op_count; i++) {
         enum op_kind kind = trace->ops[i].kind;
-        bool next_recovers = i + 1 < trace->op_count && trace->ops[i + 1].kind == OP_RECOVER;
-        bool after_crash = out > 0 && trace->ops[out - 1].kind == OP_CRASH;
 
-        if ((kind == OP_CRASH && !next_recovers) || (kind == OP_RECOVER && !after_crash))
+        if ((kind == OP_CRASH && (crashed || !recovers(trace, i + 1))) ||
+            ((kind == OP_RECOVER || of_crash(kind)) && !crashed))
             continue;
+        crashed = kind == OP_CRASH || (crashed && kind != OP_RECOVER);
         trace->ops[out++] = trace->ops[i];
     }
     trace->op_count = out;
@@ -137,6 +161,7 @@ struct state {
     struct budget budget;
     struct aim aims[TRACE_FAULTS];
     enum rule rule;
+    bool read; /* what a scan shows is the same mistake */
 };
 
 static bool out_of_tries(const struct state *state)
@@ -144,12 +169,22 @@ static bool out_of_tries(const struct state *state)
     return state->shrink->tried >= state->shrink->tries;
 }
 
+/* One check has these names: what is there is not the state of one cut. Which of them it is depends
+ * on what else was written. */
+static bool no_cut(enum rule rule)
+{
+    return rule == RULE_BELOW_FLOOR || rule == RULE_HOLE || rule == RULE_TORN_BATCH ||
+           rule == RULE_PHANTOM;
+}
+
 /* Does it show the same mistake? What a rotten bit breaks depends on where it falls. */
 static bool alike(const struct state *state, const struct finding *finding)
 {
     if (state->finding->trouble != TROUBLE_NONE)
         return finding->trouble == state->finding->trouble;
-    return finding->verdict.rule == state->rule;
+    return finding->verdict.rule == state->rule ||
+           (no_cut(state->rule) && no_cut(finding->verdict.rule)) ||
+           (state->read && finding->verdict.rule == RULE_READ);
 }
 
 /* Takes the candidate (released otherwise) when it still breaks the rule. */
@@ -239,6 +274,33 @@ static bool drop_writes(struct state *state)
     return any;
 }
 
+#define NARROW_MOST 24u
+
+/* A fault that strikes once, at a call that has a name: others may go then. */
+static bool narrow_faults(struct state *state)
+{
+    bool any = false;
+
+    for (uint32_t f = 0; f < state->trace->fault_count && !state->shrink->forked; f++)
+        for (uint32_t i = 0; i < NARROW_MOST && !out_of_tries(state); i++) {
+            struct trace candidate;
+            struct pc_fault fault;
+
+            if (state->trace->faults[f].kind == PC_FAULT_FULL ||
+                !place_narrow(state->trace, state->shrink->store, f, i, &fault))
+                break;
+            trace_copy(&candidate, state->trace);
+            candidate.faults[f] = fault;
+            place_aims(&candidate, state->shrink->store, state->aims);
+            if (take(state, &candidate)) {
+                any = true;
+                break;
+            }
+            place_aims(state->trace, state->shrink->store, state->aims);
+        }
+    return any;
+}
+
 static void simplify_values(struct state *state)
 {
     static const uint32_t lengths[] = {1, 100, 600};
@@ -276,6 +338,7 @@ static void simplify_syncs(struct state *state)
 
 #define PAIRS_MOST 20u
 #define SMALL      3u /* operations: not worth the dearer steps */
+#define ENOUGH     6u /* operations, crash and recovery among them: not worth a search per try */
 
 static void cut_out(struct trace *trace, uint32_t first, uint32_t count)
 {
@@ -474,6 +537,9 @@ static void shrink_whole(struct shrink *shrink, struct trace *trace, struct find
     for (int round = 0; round < 4; round++)
         if (!drop_ops(&state) && !drop_writes(&state))
             break;
+    if (narrow_faults(&state))
+        while (drop_ops(&state) || drop_writes(&state))
+            ;
     simplify_values(&state);
     simplify_syncs(&state);
     drop_ops(&state);
@@ -487,17 +553,54 @@ static void shrink_whole(struct shrink *shrink, struct trace *trace, struct find
         shrink_image(&state);
 }
 
+/* A scan of the live store in place of the crash: where that shows it, no crash takes part. */
+static void scan_instead(struct shrink *shrink, struct trace *trace, struct finding *finding)
+{
+    struct state state = {.shrink = shrink,
+                          .trace = trace,
+                          .finding = finding,
+                          .rule = finding->verdict.rule,
+                          .read = true};
+    uint32_t end = finding->op;
+    struct trace candidate;
+
+    if (!no_cut(state.rule) || finding->trouble != TROUBLE_NONE || end > trace->op_count)
+        return;
+    while (finding->cuts == 0 && end > 0 && trace->ops[end - 1].kind != OP_CRASH)
+        end--;
+    if (finding->cuts == 0 && end > 0)
+        end--; /* the crash */
+    if (end == 0)
+        return;
+    place_aims(trace, shrink->store, state.aims);
+    trace_copy(&candidate, trace);
+    candidate.op_count = end;
+    trace_add(&candidate, OP_SCAN);
+    take(&state, &candidate);
+}
+
 void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *finding)
 {
-    uint32_t ops = trace->op_count;
-
-    shrink_whole(shrink, trace, finding);
-    /* An explorer that meets another rule first, at a crash which the trace does not make, never
-     * gets to this one. */
-    if (trace->op_count == ops && finding->cuts == 0 && ops > SMALL) {
+    /* What the trace shows by itself is made smaller by playing: an explorer that meets another
+     * rule first, at a crash which the trace does not make, never gets to this one. */
+    if (!shrink->forked) {
         shrink->plays = true;
-        shrink->tried = 0;
-        shrink_whole(shrink, trace, finding);
+        scan_instead(shrink, trace, finding);
+        if (finding->cuts == 0)
+            shrink_whole(shrink, trace, finding);
         shrink->plays = false;
+        shrink->tried = 0;
+    }
+    if (finding->cuts > 0 || shrink->forked || trace->op_count > ENOUGH)
+        shrink_whole(shrink, trace, finding);
+    if (!shrink->forked) {
+        bool live = finding->cuts == 0;
+
+        shrink_crashes(shrink->store, trace, finding);
+        if (live && finding->cuts > 0 && trace->op_count > 1) {
+            shrink->tried = 0;
+            shrink_whole(shrink, trace, finding);
+            shrink_crashes(shrink->store, trace, finding);
+        }
     }
 }

@@ -25,5 +25,14 @@ bool shrink_probe(struct shrink *shrink, const struct trace *trace, const struct
 /* Executes trace and finding as they are, without a search: the rule that breaks, or RULE_NONE. */
 enum rule shrink_replay(const struct pc_store *store, const struct trace *trace,
                         const struct finding *finding);
+/* The same; *verdict, when not NULL, is what was seen. `lenient`: as in play.h. */
+enum rule shrink_replay_told(const struct pc_store *store, const struct trace *trace,
+                             const struct finding *finding, bool lenient, struct verdict *verdict);
+
+/* shrink_crash.c: crashes of the trace in words, and without what the rule does not need. */
+void shrink_crashes(const struct pc_store *store, struct trace *trace, struct finding *finding);
+/* A finding that was seen in the recovery from the last crash of the trace becomes one after that
+ * crash (cuts is 1), and the trace ends before it. False: it is no such finding, and stays. */
+bool shrink_promote(const struct pc_store *store, struct trace *trace, struct finding *finding);
 
 #endif

@@ -107,9 +107,10 @@ struct trace {
     struct pc_fault faults[TRACE_FAULTS];
     uint32_t fault_count;
     uint64_t seed;
-    /* A sync that the store does not make, in the first epoch; insert_call 0: none. */
+    uint32_t change_epoch; /* in which the following two are made; 0: the first */
+    /* A sync that the store does not make; insert_call 0: none. */
     uint32_t insert_call, insert_sync;
-    /* Unlinks of the first epoch that come later than was asked for; defer_until 0: none. */
+    /* Unlinks that come later than was asked for; defer_until 0: none. */
     uint32_t defer_call, defer_until;
 };
 
