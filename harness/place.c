@@ -308,6 +308,33 @@ static bool counts(const struct pc_fault *fault, const struct seen_call *call)
     return pc_call_in(fault->call, call->kind) && fnmatch(fault->file, call->name, 0) == 0;
 }
 
+static void narrow_to(const struct seen_call *call, struct pc_fault *fault)
+{
+    fault->call = call->kind;
+    memcpy(fault->file, call->name, sizeof fault->file);
+    fault->nth = call->nth;
+    fault->times = 0;
+}
+
+/* A full disk as one call that found too little: a short write or a failed one, the newest first. */
+static bool narrow_account(const struct seen_calls *seen, const struct pc_fault *wide,
+                           uint32_t index, struct pc_fault *fault)
+{
+    for (uint32_t i = seen->count; i-- > 0;)
+        for (int kind = 0; kind < 2; kind++) {
+            struct pc_fault narrow = {.kind = kind ? PC_FAULT_ENOSPC : PC_FAULT_SHORT};
+            const struct seen_call *call = &seen->calls[i];
+
+            if (!counts(wide, call) || *call->name == '\0' ||
+                !pc_fault_fits(narrow.kind, call->kind) || index-- > 0)
+                continue;
+            narrow_to(call, &narrow);
+            *fault = narrow;
+            return true;
+        }
+    return false;
+}
+
 bool place_narrow(const struct trace *trace, const struct pc_store *store, uint32_t which,
                   uint32_t index, struct pc_fault *fault)
 {
@@ -319,6 +346,11 @@ bool place_narrow(const struct trace *trace, const struct pc_store *store, uint3
     if (wide->times <= 1 && strcspn(wide->file, "*?[") == strlen(wide->file))
         return false; /* as narrow as can be */
     rehearse(trace, store, &seen);
+    if (wide->kind == PC_FAULT_FULL) {
+        found = narrow_account(&seen, wide, index, fault);
+        free(seen.calls);
+        return found;
+    }
     for (uint32_t i = 0; i < seen.count && !found; i++) {
         const struct seen_call *call = &seen.calls[i];
 
@@ -331,10 +363,7 @@ bool place_narrow(const struct trace *trace, const struct pc_store *store, uint3
         if (wide->times != PC_FOREVER && nth - wide->nth >= (wide->times ? wide->times : 1))
             break;
         *fault = *wide;
-        fault->call = call->kind;
-        memcpy(fault->file, call->name, sizeof fault->file);
-        fault->nth = call->nth;
-        fault->times = 0;
+        narrow_to(call, fault);
         found = true;
     }
     free(seen.calls);

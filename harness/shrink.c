@@ -274,7 +274,7 @@ static bool drop_writes(struct state *state)
     return any;
 }
 
-#define NARROW_MOST 24u
+#define NARROW_MOST 48u
 
 /* A fault that strikes once, at a call that has a name: others may go then. */
 static bool narrow_faults(struct state *state)
@@ -286,8 +286,7 @@ static bool narrow_faults(struct state *state)
             struct trace candidate;
             struct pc_fault fault;
 
-            if (state->trace->faults[f].kind == PC_FAULT_FULL ||
-                !place_narrow(state->trace, state->shrink->store, f, i, &fault))
+            if (!place_narrow(state->trace, state->shrink->store, f, i, &fault))
                 break;
             trace_copy(&candidate, state->trace);
             candidate.faults[f] = fault;

@@ -234,6 +234,8 @@ static const struct pc_call *struck(const struct pc_disk *disk, const struct pc_
 {
     uint32_t nth = 0;
 
+    if (fault->kind == PC_FAULT_FULL)
+        return NULL; /* an account, of all of them */
     for (size_t i = 0; i < pc_disk_call_count(disk); i++) {
         const struct pc_call *call = pc_disk_call(disk, i);
         const char *name = strrchr(call->path, '/');
