@@ -316,7 +316,7 @@ static void narrow_to(const struct seen_call *call, struct pc_fault *fault)
     fault->times = 0;
 }
 
-/* A full disk as one call that found too little: a short write or a failed one, the newest first. */
+/* A full disk as one call that found too little: a short write or a failed one, newest first. */
 static bool narrow_account(const struct seen_calls *seen, const struct pc_fault *wide,
                            uint32_t index, struct pc_fault *fault)
 {
