@@ -1,19 +1,34 @@
 /* arena.c: a list of chunks, filled one after the other. See arena.h. */
+#define _GNU_SOURCE
 #include "arena.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/check.h"
 
 #define CHUNK_SIZE ((size_t)256 * 1024)
+#define CHUNKS_FEW 4
+#define PAGE       ((uintptr_t)4096)
 
 struct arena_chunk {
     struct arena_chunk *next;
-    size_t size;
+    size_t size, ready; /* the bytes that were got ready */
     _Alignas(16) uint8_t bytes[];
 };
+
+void memory_ready(void *from, size_t size)
+{
+#ifdef MADV_POPULATE_WRITE
+    uintptr_t at = ((uintptr_t)from + PAGE - 1) & ~(PAGE - 1);
+    uintptr_t end = ((uintptr_t)from + size + PAGE - 1) & ~(PAGE - 1);
+
+    if (end > at)
+        (void)madvise((void *)at, end - at, MADV_POPULATE_WRITE);
+#endif
+}
 
 static struct arena_chunk *chunk_new(size_t size)
 {
@@ -21,11 +36,12 @@ static struct arena_chunk *chunk_new(size_t size)
 
     must(chunk != NULL);
     chunk->next = NULL;
-    chunk->size = size;
+    chunk->size = chunk->ready = size;
     return chunk;
 }
 
-/* Moves to a chunk with room for `size`: the next kept one, or a new one put behind the current. */
+/* Moves to a chunk with room for `size`: the next kept one, or a new one put behind the current. An
+ * arena that has grown large will fill it. */
 static void advance(struct arena *arena, size_t size)
 {
     struct arena_chunk *next = arena->current ? arena->current->next : arena->first;
@@ -33,6 +49,8 @@ static void advance(struct arena *arena, size_t size)
     if (next == NULL || next->size < size) {
         struct arena_chunk *chunk = chunk_new(size > CHUNK_SIZE ? size : CHUNK_SIZE);
 
+        if (++arena->chunks > CHUNKS_FEW && size < CHUNK_SIZE)
+            chunk->ready = 0;
         chunk->next = next;
         if (arena->current)
             arena->current->next = chunk;
@@ -44,15 +62,26 @@ static void advance(struct arena *arena, size_t size)
     arena->used = 0;
 }
 
+/* The first `used` bytes of a chunk, and a step more. */
+static void get_ready(struct arena_chunk *chunk, size_t used)
+{
+    size_t ready = used + MEMORY_STEP < chunk->size ? used + MEMORY_STEP : chunk->size;
+
+    memory_ready(chunk->bytes + chunk->ready, ready - chunk->ready);
+    chunk->ready = ready;
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
     void *p;
 
-    size = (size + 15) & ~(size_t)15;
+    size = (size + 7) & ~(size_t)7;
     if (arena->current == NULL || arena->current->size - arena->used < size)
         advance(arena, size);
     p = arena->current->bytes + arena->used;
     arena->used += size;
+    if (arena->used > arena->current->ready)
+        get_ready(arena->current, arena->used);
     return p;
 }
 

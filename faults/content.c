@@ -45,9 +45,9 @@ ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf
         lazy_forget(disk, out, len);
     while (done < len) {
         uint64_t at = offset + done;
-        uint32_t within = (uint32_t)(at % disk->config.unit);
+        uint32_t within = (uint32_t)(at & (disk->config.unit - 1));
         size_t part = (size_t)min_u64(disk->config.unit - within, len - done);
-        uint32_t index = (uint32_t)(at / disk->config.unit);
+        uint32_t index = unit_at(disk, at);
         const struct block *content =
             disk->lazy ? lazy_read(disk, inode, index, out + done, within, (uint32_t)part)
                        : disk_unit(disk, inode, index)->content;
@@ -115,7 +115,7 @@ ssize_t disk_write_as(struct pc_disk *disk, uint32_t ino, uint64_t offset, const
                            .flags = dsync ? PC_CALL_DSYNC : 0};
     const struct block *before = NULL;
     struct pc_fault *fault;
-    uint32_t index, unit = (uint32_t)(offset / disk->config.unit);
+    uint32_t index, unit = unit_at(disk, offset);
     uint64_t old = 0;
     bool damages;
     int err;
@@ -143,8 +143,10 @@ ssize_t disk_write_as(struct pc_disk *disk, uint32_t ino, uint64_t offset, const
         before = disk_unit(disk, inode, unit)->content;
     if (disk->accounted)
         old = inode->size;
-    if (call.done)
+    if (call.done) {
+        log_content(&disk->log, buf, (size_t)call.done);
         crack_write(disk, inode, offset, buf, (size_t)call.done);
+    }
     space_resized(disk, old, disk->accounted ? inode->size : 0);
     if (damages)
         damage_write(disk, inode, unit, before, fault->kind);
@@ -172,6 +174,7 @@ int disk_store(struct pc_disk *disk, uint32_t ino, uint64_t offset, const void *
     if (disk->read_only)
         return -EROFS;
     disk_call(disk, &call);
+    log_content(&disk->log, buf, len);
     crack_write(disk, inode, offset, buf, len);
     return 0;
 }
@@ -206,13 +209,22 @@ int disk_truncate(struct pc_disk *disk, uint32_t ino, uint64_t size)
         uint32_t index = (uint32_t)(size / unit);
 
         if (crack_unit_bytes(disk, inode, index, disk->scratch) > size % unit ||
-            (disk->rules->tree_log &&
-             disk_place_of(disk, inode, (uint32_t)(size / disk->config.block))->mapped)) {
+            (disk->rules->tree_log && disk_place_of(disk, inode, block_at(disk, size))->mapped)) {
             memset(disk->scratch + size % unit, 0, unit - size % unit);
             crack_data(disk, inode, index, disk->scratch, unit, !disk->rules->steps);
         }
     }
     return 0;
+}
+
+/* May a call change this range, up to the size that a file can have? 0 or -errno. */
+static int range_check(const struct inode *inode, uint64_t offset, uint64_t len)
+{
+    if (inode->kind == DISK_DIRECTORY)
+        return -EISDIR;
+    if (len == 0)
+        return -EINVAL;
+    return offset > FILE_SIZE_MAX || len > FILE_SIZE_MAX - offset ? -EFBIG : 0;
 }
 
 int disk_allocate(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len, bool keep_size)
@@ -221,15 +233,10 @@ int disk_allocate(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t 
     struct pc_call call = {
         .kind = PC_CALL_ALLOCATE, .path = inode->path, .offset = offset, .length = len};
     uint64_t old;
-    int err;
+    int err = range_check(inode, offset, len);
 
-    if (inode->kind == DISK_DIRECTORY)
-        return -EISDIR;
-    if (len == 0)
-        return -EINVAL;
-    if (offset > FILE_SIZE_MAX || len > FILE_SIZE_MAX - offset)
-        return -EFBIG;
-    err = disk_refused(disk, &call);
+    if (!err)
+        err = disk_refused(disk, &call);
     if (!err && !keep_size)
         err = space_grow(disk, inode, &call, offset + len);
     if (err)
@@ -274,13 +281,10 @@ int disk_punch(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len
     struct inode *inode = disk_inode(disk, ino);
     struct pc_call call = {
         .kind = PC_CALL_PUNCH, .path = inode->path, .offset = offset, .length = len};
+    int err = range_check(inode, 0, len ? 1 : 0); /* a hole may begin and end anywhere */
 
-    if (inode->kind == DISK_DIRECTORY)
-        return -EISDIR;
-    if (len == 0)
-        return -EINVAL;
     call.length = min_u64(len, UINT64_MAX - offset);
-    return zero(disk, inode, &call, true);
+    return err ? err : zero(disk, inode, &call, true);
 }
 
 int disk_zero_range(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_t len,
@@ -289,12 +293,7 @@ int disk_zero_range(struct pc_disk *disk, uint32_t ino, uint64_t offset, uint64_
     struct inode *inode = disk_inode(disk, ino);
     struct pc_call call = {
         .kind = PC_CALL_ZERO_RANGE, .path = inode->path, .offset = offset, .length = len};
+    int err = range_check(inode, offset, len);
 
-    if (inode->kind == DISK_DIRECTORY)
-        return -EISDIR;
-    if (len == 0)
-        return -EINVAL;
-    if (offset > FILE_SIZE_MAX || len > FILE_SIZE_MAX - offset)
-        return -EFBIG;
-    return zero(disk, inode, &call, keep_size);
+    return err ? err : zero(disk, inode, &call, keep_size);
 }

@@ -64,29 +64,88 @@ static void need(struct pc_disk *disk, uint32_t before)
     log_depend(&disk->log, before);
 }
 
+/* What becomes of the content of a unit: `data` at `within`, and before and behind it what is there
+ * (`over`), or nothing. */
+struct change {
+    const uint8_t *data;
+    uint32_t within, len;
+    bool over;
+};
+
 /* C6: is this what the unit holds, in this life of its block, and was that not lost? */
 static bool is_held(const struct pc_disk *disk, const struct unit *unit,
-                    const struct block *content, uint32_t incarnation)
+                    const struct change *change, uint32_t incarnation)
 {
+    const struct block *content = unit->content;
     const struct effect *last = unit->last == NONE ? NULL : &disk->log.effects[unit->last];
+    uint32_t end = change->within + change->len;
 
-    return unit->content && unit->content->hash == content->hash &&
-           unit->content->len == content->len && !disk->rules->tree_log &&
-           (last ? last->voided_at == NEVER && last->incarnation == incarnation : incarnation == 0);
+    return content && !disk->rules->tree_log &&
+           (change->over ? content->len >= end : content->len == end) &&
+           (last ? last->voided_at == NEVER && last->incarnation == incarnation
+                 : incarnation == 0) &&
+           memcmp(content->data + change->within, change->data, change->len) == 0;
+}
+
+/* Room for a unit that grew to `len`, and that may grow on. */
+static struct block *roomy_block(struct pc_disk *disk, uint32_t len)
+{
+    uint32_t room = len < 128 ? 512 : 4 * len;
+    struct block *block;
+
+    if (room > disk->config.unit)
+        room = disk->config.unit;
+    block = arena_block(&disk->arena, room);
+    block->len = len;
+    block->room = room - len;
+    return block;
+}
+
+static const struct block *changed(struct pc_disk *disk, const struct unit *unit,
+                                   const struct change *change)
+{
+    const struct block *old = unit->content;
+    uint32_t have = change->over && old ? old->len : 0, end = change->within + change->len;
+    bool own = unit->last != NONE && disk->log.effects[unit->last].content == old;
+    struct block *block;
+    uint8_t *bytes;
+
+    if (have && have == change->within && own && old->room >= change->len) {
+        block = arena_alloc(&disk->arena, sizeof *block);
+        *block = (struct block){old->data, end, old->room - change->len};
+        ((struct block *)(uintptr_t)old)->room = 0;
+        memcpy(block_bytes(block) + have, change->data, change->len);
+        return block;
+    }
+    block = have < end && end < disk->config.unit && change->over
+                ? roomy_block(disk, end)
+                : arena_block(&disk->arena, have > end ? have : end);
+    bytes = block_bytes(block);
+    if (have > change->within && have > end) /* a part in the middle */
+        memcpy(bytes, old->data, have);
+    else if (change->within) {
+        uint32_t kept = have < change->within ? have : change->within;
+
+        if (kept)
+            memcpy(bytes, old->data, kept);
+        memset(bytes + kept, 0, change->within - kept);
+    }
+    if (change->len)
+        memcpy(bytes + change->within, change->data, change->len);
+    return block;
 }
 
 /* D. The node of it, or NONE where nothing had to be written (C6). */
-uint32_t crack_data(struct pc_disk *disk, struct inode *inode, uint32_t index, const uint8_t *data,
-                    uint32_t len, bool new_node)
+static uint32_t crack_change(struct pc_disk *disk, struct inode *inode, uint32_t index,
+                             const struct change *change, bool new_node)
 {
     struct unit *unit = disk_unit(disk, inode, index);
-    const struct block *content = disk_block(disk, data, len);
     struct effect effect = {.kind = PC_ITEM_DATA, .ino = inode->ino, .unit = index, .mapper = NONE};
     uint32_t before = unit->last;
 
     if (disk->rules->journal) {
         uint64_t at = (uint64_t)index * disk->config.unit;
-        const struct place *place = disk_place_of(disk, inode, (uint32_t)(at / disk->config.block));
+        const struct place *place = disk_place_of(disk, inode, block_at(disk, at));
 
         effect.incarnation = place->incarnation;
         if (place->mapped)
@@ -96,27 +155,29 @@ uint32_t crack_data(struct pc_disk *disk, struct inode *inode, uint32_t index, c
     }
     if (disk->damage_count)
         damage_written(disk, inode, index);
-    if (is_held(disk, unit, content, effect.incarnation))
+    if (is_held(disk, unit, change, effect.incarnation))
         return NONE;
     crack_begin(disk, new_node);
     effect.prev = unit->last;
-    effect.content = content;
-    effect.path = inode->path;
+    effect.content = changed(disk, unit, change);
     need(disk, crack_effect_node(disk, before));
     unit->last = log_effect(&disk->log, &effect);
-    unit->content = content;
+    unit->content = effect.content;
     disk_pend(disk, inode, PEND_CONTENT);
     return disk->log.node_count - 1;
+}
+
+uint32_t crack_data(struct pc_disk *disk, struct inode *inode, uint32_t index, const uint8_t *data,
+                    uint32_t len, bool new_node)
+{
+    return crack_change(disk, inode, index, &(struct change){data, 0, len, false}, new_node);
 }
 
 /* Z, without a journal. */
 static void crack_size(struct pc_disk *disk, struct inode *inode, uint64_t size, bool new_node)
 {
-    struct effect effect = {.kind = PC_ITEM_SIZE,
-                            .ino = inode->ino,
-                            .size = size,
-                            .prev = inode->last_size,
-                            .path = inode->path};
+    struct effect effect = {
+        .kind = PC_ITEM_SIZE, .ino = inode->ino, .size = size, .prev = inode->last_size};
 
     crack_begin(disk, new_node);
     log_edge(&disk->log, crack_effect_node(disk, inode->last_size));
@@ -146,7 +207,8 @@ static void need_data(struct pc_disk *disk, const struct part *part)
 {
     uint32_t unit = disk->config.unit;
 
-    for (uint64_t i = part->from / unit; disk->rules->data_first && i * unit < part->to; i++)
+    for (uint64_t i = unit_at(disk, part->from); disk->rules->data_first && i * unit < part->to;
+         i++)
         need(disk, crack_effect_node(disk, disk_unit_slot(disk, part->inode, (uint32_t)i)->last));
 }
 
@@ -158,13 +220,12 @@ static void add_map(struct pc_disk *disk, const struct part *part)
                             .ino = part->inode->ino,
                             .unit = part->index,
                             .incarnation = place->incarnation,
-                            .prev = place->last,
-                            .path = part->inode->path};
+                            .prev = place->last};
     uint32_t unit = disk->config.unit;
 
     place->last = log_effect(&disk->log, &effect);
     place->mapped = true;
-    for (uint64_t i = part->from / unit; i * unit < part->to; i++) {
+    for (uint64_t i = unit_at(disk, part->from); i * unit < part->to; i++) {
         uint32_t data = disk_unit_slot(disk, part->inode, (uint32_t)i)->last;
 
         if (data != NONE)
@@ -177,11 +238,8 @@ static void crack_grow(struct pc_disk *disk, const struct part *part, bool maps)
 {
     struct inode *inode = part->inode;
     const struct place *place = disk_place_of(disk, inode, part->index);
-    struct effect effect = {.kind = PC_ITEM_SIZE,
-                            .ino = inode->ino,
-                            .size = part->to,
-                            .prev = inode->last_size,
-                            .path = inode->path};
+    struct effect effect = {
+        .kind = PC_ITEM_SIZE, .ino = inode->ino, .size = part->to, .prev = inode->last_size};
 
     begin_block(disk, part);
     if (!disk->rules->map_apart) {
@@ -209,12 +267,8 @@ static void crack_map(struct pc_disk *disk, const struct part *part)
 static void add_unmap(struct pc_disk *disk, struct inode *inode, uint32_t index)
 {
     struct place *place = disk_place_of(disk, inode, index);
-    struct effect effect = {.kind = PC_ITEM_MAP,
-                            .ino = inode->ino,
-                            .unit = index,
-                            .unmaps = true,
-                            .prev = place->last,
-                            .path = inode->path};
+    struct effect effect = {
+        .kind = PC_ITEM_MAP, .ino = inode->ino, .unit = index, .unmaps = true, .prev = place->last};
 
     place->last = log_effect(&disk->log, &effect);
     place->mapped = false;
@@ -227,8 +281,7 @@ void crack_truncate(struct pc_disk *disk, struct inode *inode, uint64_t size, bo
                             .ino = inode->ino,
                             .size = size,
                             .unmaps = size < inode->size,
-                            .prev = inode->last_size,
-                            .path = inode->path};
+                            .prev = inode->last_size};
     uint32_t unit_end = (uint32_t)((size + disk->config.unit - 1) / disk->config.unit);
     uint32_t place_end = (uint32_t)((size + disk->config.block - 1) / disk->config.block);
 
@@ -260,11 +313,8 @@ void crack_truncate(struct pc_disk *disk, struct inode *inode, uint64_t size, bo
 
 void crack_vanish(struct pc_disk *disk, struct inode *inode)
 {
-    struct effect effect = {.kind = PC_ITEM_TRUNCATE,
-                            .ino = inode->ino,
-                            .unmaps = true,
-                            .prev = inode->last_size,
-                            .path = inode->path};
+    struct effect effect = {
+        .kind = PC_ITEM_TRUNCATE, .ino = inode->ino, .unmaps = true, .prev = inode->last_size};
 
     crack_begin(disk, true);
     log_edge(&disk->log, crack_effect_node(disk, inode->last_size));
@@ -315,15 +365,11 @@ bool crack_zeros(struct pc_disk *disk, struct inode *inode, uint64_t from, uint6
 static uint32_t write_unit(struct pc_disk *disk, struct inode *inode, uint64_t offset,
                            const uint8_t *data, size_t len, bool new_node)
 {
-    uint32_t index = (uint32_t)(offset / disk->config.unit);
-    uint64_t start = (uint64_t)index * disk->config.unit;
-    uint32_t defined = crack_unit_bytes(disk, inode, index, disk->scratch);
-    uint32_t end = (uint32_t)(offset - start + len);
+    uint32_t index = unit_at(disk, offset);
+    struct change change = {data, (uint32_t)(offset & (disk->config.unit - 1)), (uint32_t)len,
+                            true};
 
-    memcpy(disk->scratch + (offset - start), data, len);
-    if (end < defined)
-        end = defined;
-    return crack_data(disk, inode, index, disk->scratch, end, new_node);
+    return crack_change(disk, inode, index, &change, new_node);
 }
 
 /* Zeros over a part of what a file has; a node each, but one in all for steps. */
@@ -333,7 +379,7 @@ static bool zero_part(struct pc_disk *disk, struct inode *inode, uint64_t from, 
     static const uint8_t zeros[sizeof disk->scratch];
 
     while (from < to) {
-        size_t room = disk->config.unit - from % disk->config.unit;
+        size_t room = disk->config.unit - (from & (disk->config.unit - 1));
         size_t part = (size_t)min_u64(room, to - from);
 
         if (write_unit(disk, inode, from, zeros, part, new_node) != NONE && disk->rules->steps)
@@ -401,7 +447,7 @@ static void crack_write_flat(struct pc_disk *disk, struct inode *inode, uint64_t
     bool new_node = crack_zeros(disk, inode, inode->size, offset, false, true);
 
     while (len > 0) {
-        size_t room = disk->config.unit - offset % disk->config.unit;
+        size_t room = disk->config.unit - (offset & (disk->config.unit - 1));
         size_t part = len < room ? len : room;
         bool wrote = write_unit(disk, inode, offset, data, part, new_node) != NONE;
 
@@ -422,7 +468,7 @@ static void crack_part(struct pc_disk *disk, const struct part *part, const uint
 {
     uint32_t unit = disk->config.unit, block = disk->config.block;
     uint64_t start = (uint64_t)part->index * block;
-    uint64_t first = whole ? start : part->from / unit * unit;
+    uint64_t first = whole ? start : (part->from & ~(uint64_t)(unit - 1));
     uint64_t end = whole ? start + block : part->to;
 
     for (uint64_t at = first; at < end; at += unit) {
@@ -431,7 +477,7 @@ static void crack_part(struct pc_disk *disk, const struct part *part, const uint
         if (from < to)
             write_unit(disk, part->inode, from, data + (from - part->from), to - from, true);
         else
-            crack_data(disk, part->inode, (uint32_t)(at / unit), disk->scratch, 0, true);
+            crack_data(disk, part->inode, unit_at(disk, at), disk->scratch, 0, true);
     }
 }
 
@@ -442,7 +488,7 @@ static void crack_write_journal(struct pc_disk *disk, struct inode *inode, uint6
     uint64_t end = offset + len;
 
     while (offset < end) {
-        uint32_t index = (uint32_t)(offset / disk->config.block);
+        uint32_t index = block_at(disk, offset);
         uint64_t start = (uint64_t)index * disk->config.block;
         struct part part = {inode, index, offset, min_u64(end, start + disk->config.block)};
         struct place *place = disk_place_of(disk, inode, index);

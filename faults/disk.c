@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <xxhash.h>
-
 #include "base/check.h"
 #include "base/rng.h"
 
@@ -39,7 +37,10 @@ static void set_config(struct pc_disk *disk, const struct pc_disk_config *config
     must(config->unit <= sizeof disk->scratch);
     if (config->block == 0)
         disk->config.block = config->unit > 4096 ? config->unit : 4096;
-    must(disk->config.block % config->unit == 0);
+    must((disk->config.block & (disk->config.block - 1)) == 0);
+    must(disk->config.block >= config->unit);
+    disk->unit_shift = (uint8_t)__builtin_ctz(config->unit);
+    disk->block_shift = (uint8_t)__builtin_ctz(disk->config.block);
 }
 
 static struct pc_disk *disk_alloc(const struct pc_disk_config *config)
@@ -210,13 +211,16 @@ void pc_disk_defer_unlink(struct pc_disk *disk, size_t call, size_t until)
 
 uint32_t disk_call(struct pc_disk *disk, const struct pc_call *call)
 {
-    struct pc_call copy = *call;
+    struct pc_call *copy;
+    uint32_t index;
 
-    copy.mark = disk->mark;
-    if (copy.to == NULL)
-        copy.to = "";
     disk_step(disk);
-    return log_call(&disk->log, &copy);
+    index = log_call(&disk->log, call);
+    copy = &disk->log.calls[index];
+    copy->mark = disk->mark;
+    if (copy->to == NULL)
+        copy->to = "";
+    return index;
 }
 
 bool pc_disk_tears_inside(const struct pc_disk *disk, size_t k)
@@ -300,7 +304,7 @@ void disk_load_size(struct pc_disk *disk, struct inode *inode)
         inode->size = tree_inode(disk->base, inode->ino)->size;
 }
 
-struct unit *disk_unit_slot(struct pc_disk *disk, struct inode *inode, uint32_t index)
+struct unit *disk_unit_room(struct pc_disk *disk, struct inode *inode, uint32_t index)
 {
     if (index >= inode->unit_room) {
         uint32_t room = inode->unit_room ? inode->unit_room * 2 : 8;
@@ -326,7 +330,7 @@ bool disk_exists_below(const struct pc_disk *disk, const struct inode *inode)
     return tree_inode(disk->base, inode->ino) != NULL;
 }
 
-struct unit *disk_unit(struct pc_disk *disk, struct inode *inode, uint32_t index)
+struct unit *disk_unit_loaded(struct pc_disk *disk, struct inode *inode, uint32_t index)
 {
     struct unit *unit = disk_unit_slot(disk, inode, index);
 
@@ -345,7 +349,7 @@ struct unit *disk_unit(struct pc_disk *disk, struct inode *inode, uint32_t index
     return unit;
 }
 
-struct place *disk_place_of(struct pc_disk *disk, struct inode *inode, uint32_t index)
+struct place *disk_place_loaded(struct pc_disk *disk, struct inode *inode, uint32_t index)
 {
     struct place *place;
 
@@ -379,26 +383,34 @@ struct place *disk_place_of(struct pc_disk *disk, struct inode *inode, uint32_t 
 
 const struct block *disk_block(struct pc_disk *disk, const uint8_t *data, uint32_t len)
 {
-    struct block *block = arena_alloc(&disk->arena, sizeof *block + len);
+    struct block *block = arena_block(&disk->arena, len);
 
-    block->hash = XXH3_64bits_withSeed(data, len, len);
-    block->len = len;
-    memcpy(block->data, data, len);
+    memcpy(block_bytes(block), data, len);
     return block;
 }
 
-void disk_pend(struct pc_disk *disk, struct inode *inode, enum pend what)
+static void pending_grow(struct pc_disk *disk, struct inode *inode)
 {
-    if (inode->pending_count == inode->pending_room) {
-        uint32_t room = inode->pending_room ? inode->pending_room * 2 : 8;
-        struct pending *pending = arena_alloc(&disk->arena, room * sizeof *pending);
+    uint32_t room = inode->pending_room ? inode->pending_room * 2 : 8;
+    struct pending *pending = arena_alloc(&disk->arena, room * sizeof *pending);
 
-        if (inode->pending_count)
-            memcpy(pending, inode->pending, inode->pending_count * sizeof *pending);
-        inode->pending = pending;
-        inode->pending_room = room;
+    if (inode->pending_count)
+        memcpy(pending, inode->pending, inode->pending_count * sizeof *pending);
+    inode->pending = pending;
+    inode->pending_room = room;
+}
+
+void disk_pend_node(struct pc_disk *disk, struct inode *inode, uint32_t node, enum pend what)
+{
+    struct pending *last = inode->pending_count ? &inode->pending[inode->pending_count - 1] : NULL;
+
+    if (last && last->what == what && node - last->node <= last->count) {
+        last->count = node - last->node + 1;
+        return;
     }
-    inode->pending[inode->pending_count++] = (struct pending){disk->log.node_count - 1, what};
+    if (inode->pending_count == inode->pending_room)
+        pending_grow(disk, inode);
+    inode->pending[inode->pending_count++] = (struct pending){node, 1, what};
 }
 
 /* ---- inodes ---- */

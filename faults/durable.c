@@ -27,7 +27,8 @@ static void force_inode(struct pc_disk *disk, struct inode *inode, uint32_t call
         if (pending.what == PEND_NAME && !names)
             inode->pending[kept++] = pending;
         else
-            log_force(&disk->log, pending.node, call, false);
+            for (uint32_t n = 0; n < pending.count; n++)
+                log_force(&disk->log, pending.node + n, call, false);
     }
     inode->pending_count = kept;
 }
@@ -67,14 +68,13 @@ void disk_force_range(struct pc_disk *disk, struct inode *inode, uint64_t offset
         force_all(disk, call);
         return;
     }
-    for (uint64_t at = offset; at < end; at = (at / disk->config.unit + 1) * disk->config.unit) {
-        const struct unit *unit = disk_unit_slot(disk, inode, (uint32_t)(at / disk->config.unit));
+    for (uint64_t at = offset; at < end; at = (at | (disk->config.unit - 1)) + 1) {
+        const struct unit *unit = disk_unit_slot(disk, inode, unit_at(disk, at));
 
         if (unit->last != NONE)
             log_force(log, log->effects[unit->last].node, call, false);
         if (disk->rules->journal) {
-            const struct place *place =
-                disk_place_of(disk, inode, (uint32_t)(at / disk->config.block));
+            const struct place *place = disk_place_of(disk, inode, block_at(disk, at));
 
             if (place->last != NONE && !log->effects[place->last].unmaps)
                 log_force(log, log->effects[place->last].node, call, false);

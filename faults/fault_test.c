@@ -12,57 +12,7 @@
 #include <errno.h>
 
 #include "base/check.h"
-#include "inner.h"
-
-static const enum pc_model models[] = {PC_PREFIX,         PC_POSIX, PC_POSIX_MIN, PC_EXT4_ORDERED,
-                                       PC_EXT4_WRITEBACK, PC_XFS,   PC_BTRFS};
-#define MODELS  (sizeof models / sizeof models[0])
-#define KEEPING (MODELS - 1) /* all but btrfs keep the new content in the cache, clean */
-
-static struct pc_disk *new_disk(enum pc_model model)
-{
-    struct pc_disk_config config = {.model = model, .unit = 4, .block = 4};
-
-    return pc_disk_new(&config);
-}
-
-/* A file that is durable with this content. */
-static uint32_t file(struct pc_disk *disk, const char *name, const char *text)
-{
-    uint32_t ino = 0;
-    size_t len = strlen(text);
-
-    assert_int_equal(disk_create(disk, DISK_ROOT, name, strlen(name), &ino), 0);
-    if (len)
-        assert_int_equal(disk_write(disk, ino, 0, text, len, false), len);
-    assert_int_equal(disk_sync_all(disk), 0);
-    return ino;
-}
-
-static int put(struct pc_disk *disk, uint32_t ino, uint64_t offset, const char *text)
-{
-    return (int)disk_write(disk, ino, offset, text, strlen(text), false);
-}
-
-static const char *content(struct pc_disk *disk, uint32_t ino)
-{
-    static char text[128];
-    ssize_t n = disk_read(disk, ino, 0, text, sizeof text - 1);
-
-    for (ssize_t i = 0; i < n; i++)
-        text[i] = (char)(text[i] ? text[i] : '.');
-    text[n > 0 ? n : 0] = '\0';
-    return text;
-}
-
-static struct pc_fault rule(enum pc_fault_kind kind, enum pc_call_kind call, const char *pattern,
-                            uint32_t nth)
-{
-    struct pc_fault fault = {.kind = kind, .call = call, .nth = nth};
-
-    snprintf(fault.file, sizeof fault.file, "%s", pattern);
-    return fault;
-}
+#include "fault_disk_test.h"
 
 /* ---- every content of one file over all images at the end ---- */
 
@@ -101,7 +51,7 @@ static int by_text(const void *a, const void *b)
 /* "old1|old2|", sorted; "-" where the name is missing. */
 static const char *contents_at(struct pc_disk *disk, const char *name, size_t k)
 {
-    static char out[2048], found[64][32];
+    static char out[2048], found[64][128];
     struct answers answers = {.depth = 0};
     const struct pc_chooser chooser = {&answers, choose};
     struct pc_image *image = pc_image_new(disk, k);
@@ -114,7 +64,7 @@ static const char *contents_at(struct pc_disk *disk, const char *name, size_t k)
         pc_image_begin(image, &chooser, PC_FILL_QUESTION_MARK);
         booted = pc_disk_boot(image);
         must(n < 64);
-        snprintf(found[n++], 32, "%s",
+        snprintf(found[n++], sizeof found[0], "%s",
                  disk_lookup(booted, DISK_ROOT, name, strlen(name), &ino) ? "-"
                                                                           : content(booted, ino));
         pc_disk_free(booted);

@@ -49,7 +49,7 @@ static uint32_t needs(const struct pc_image *image, uint32_t node, const uint32_
 {
     const struct log *log = &image->disk->log;
 
-    for (uint32_t i = 0; i < log->nodes[node].edges; i++) {
+    for (uint32_t i = 0; i < log_edges(log, node); i++) {
         uint32_t before = log->edges[log->nodes[node].first_edge + i];
 
         if (image->item_of[before] != NONE)
@@ -76,7 +76,7 @@ static uint32_t *find_behind(const struct pc_image *image)
     must(behind != NULL);
     for (uint32_t i = 0; i < image->node_count; i++) {
         behind[i] = NONE;
-        for (uint32_t e = 0; image->item_of[i] == NONE && e < log->nodes[i].edges; e++) {
+        for (uint32_t e = 0; image->item_of[i] == NONE && e < log_edges(log, i); e++) {
             uint32_t before = log->edges[log->nodes[i].first_edge + e], item = behind[before];
             enum pc_item_kind kind = log->effects[log->nodes[before].first_effect].kind;
 
@@ -225,17 +225,21 @@ void pc_image_item(const struct pc_image *image, uint32_t item, struct pc_item *
     must(item < image->item_count);
     node = &log->nodes[image->items[item]];
     effect = &log->effects[node->first_effect];
-    *out = (struct pc_item){effect->kind,    effect->path, "",         0,
-                            effect->version, node->call,   effect->ino};
+    *out = (struct pc_item){.kind = (enum pc_item_kind)effect->kind,
+                            .path = log_path(log, effect),
+                            .to = "",
+                            .version = effect->version,
+                            .call = node->call,
+                            .sync = effect->ino};
     if (effect->kind == PC_ITEM_DATA)
         out->offset = (uint64_t)effect->unit * image->disk->config.unit;
     else if (effect->kind == PC_ITEM_MAP)
         out->offset = (uint64_t)effect->unit * image->disk->config.block;
+    else if (effect->kind == PC_ITEM_NAME)
+        out->sync = effect->unit;
     else
         out->offset = effect->size;
-    if (effect->kind == PC_ITEM_NAME)
-        out->sync = effect->unit;
-    if (effect->kind == PC_ITEM_NAME && node->effects > 1)
+    if (effect->kind == PC_ITEM_NAME && log_effects(log, image->items[item]) > 1)
         out->to = log->effects[node->first_effect + 1].path;
 }
 
@@ -602,15 +606,13 @@ static const struct block *filled(struct pc_image *image, uint32_t ino, uint32_t
         have = len;
     if (have == 0 && !undefined)
         return NULL;
-    block = arena_alloc(arena, sizeof *block + len);
-    block->len = len;
+    block = arena_block(arena, len);
     if (have)
-        memcpy(block->data, content->data, have);
+        memcpy(block_bytes(block), content->data, have);
     if (undefined && have < len)
-        fill_undefined(image, ino, at, block->data, have, len);
+        fill_undefined(image, ino, at, block_bytes(block), have, len);
     else
-        memset(block->data + have, 0, len - have);
-    block->hash = rng_mix(at ^ (uint64_t)ino << 32 ^ len) ^ (content ? content->hash : 0);
+        memset(block_bytes(block) + have, 0, len - have);
     if (undefined && have < len)
         image->undefined_seen = true;
     return block;
@@ -665,8 +667,7 @@ const struct block *image_unit(struct pc_image *image, uint32_t ino, uint32_t in
     if (start >= image_size(image, ino))
         return NULL;
     if (image->disk->rules->journal &&
-        !mapping(image, ino, (uint32_t)(start / image->disk->config.block), &mapped.incarnation,
-                 &mapped.since))
+        !mapping(image, ino, block_at(image->disk, start), &mapped.incarnation, &mapped.since))
         return NULL;
     if (beneath(image, ino))
         e = pick(image, image_unit_walk(image, ino, index, &mapped));
@@ -693,7 +694,6 @@ struct mapped image_mapped_by(const struct pc_image *image, uint32_t ino, uint32
     uint64_t at = (uint64_t)index * image->disk->config.unit;
 
     if (e == NONE)
-        return (struct mapped){
-            0, 0, !base_mapped(image, ino, (uint32_t)(at / image->disk->config.block))};
+        return (struct mapped){0, 0, !base_mapped(image, ino, block_at(image->disk, at))};
     return (struct mapped){effect_at(image, e)->incarnation, e, effect_at(image, e)->unmaps};
 }

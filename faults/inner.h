@@ -67,8 +67,9 @@ enum pend {
     PEND_NAME /* of this inode */
 };
 
+/* Micro-ops that no sync has forced yet: `count` nodes that follow each other. */
 struct pending {
-    uint32_t node;
+    uint32_t node, count;
     enum pend what;
 };
 
@@ -116,7 +117,8 @@ struct damage {
 struct pc_disk {
     struct pc_disk_config config;
     const struct model_rules *rules;
-    struct arena arena; /* lives until the next boot */
+    uint8_t unit_shift, block_shift; /* their binary logarithms */
+    struct arena arena;              /* lives until the next boot */
     struct log log;
     struct inode **inodes; /* by number; NULL: not looked at yet */
     uint32_t inode_room, inode_count;
@@ -148,11 +150,43 @@ struct pc_disk {
     uint8_t scratch[16384];
 };
 
+/* The unit, and the block, in which a byte of a file lies. Both sizes are powers of two. */
+static inline uint32_t unit_at(const struct pc_disk *disk, uint64_t offset)
+{
+    return (uint32_t)(offset >> disk->unit_shift);
+}
+
+static inline uint32_t block_at(const struct pc_disk *disk, uint64_t offset)
+{
+    return (uint32_t)(offset >> disk->block_shift);
+}
+
 struct inode *disk_inode(struct pc_disk *disk, uint32_t ino); /* loads; never NULL */
-struct unit *disk_unit(struct pc_disk *disk, struct inode *inode, uint32_t index);
-/* The slot of a unit, without looking at its content; the block of a file. */
-struct unit *disk_unit_slot(struct pc_disk *disk, struct inode *inode, uint32_t index);
-struct place *disk_place_of(struct pc_disk *disk, struct inode *inode, uint32_t index);
+/* A unit; its slot, without looking at its content; the block of a file. What a write asks for is
+ * mostly there already. */
+struct unit *disk_unit_loaded(struct pc_disk *disk, struct inode *inode, uint32_t index);
+struct unit *disk_unit_room(struct pc_disk *disk, struct inode *inode, uint32_t index);
+struct place *disk_place_loaded(struct pc_disk *disk, struct inode *inode, uint32_t index);
+
+static inline struct unit *disk_unit(struct pc_disk *disk, struct inode *inode, uint32_t index)
+{
+    return index < inode->unit_room && inode->units[index].loaded
+               ? &inode->units[index]
+               : disk_unit_loaded(disk, inode, index);
+}
+
+static inline struct unit *disk_unit_slot(struct pc_disk *disk, struct inode *inode, uint32_t index)
+{
+    return index < inode->unit_room ? &inode->units[index] : disk_unit_room(disk, inode, index);
+}
+
+static inline struct place *disk_place_of(struct pc_disk *disk, struct inode *inode, uint32_t index)
+{
+    return index < inode->place_room && inode->places[index].loaded
+               ? &inode->places[index]
+               : disk_place_loaded(disk, inode, index);
+}
+
 /* Was the inode there before the log began? */
 uint64_t disk_size_below(struct pc_disk *disk, const struct inode *inode); /* its size then */
 bool disk_exists_below(const struct pc_disk *disk, const struct inode *inode);
@@ -240,8 +274,20 @@ bool crack_zeros(struct pc_disk *disk, struct inode *inode, uint64_t from, uint6
                  bool new_node);
 /* The unit as it reads now, zeros where nothing is; answers how many bytes are defined. */
 uint32_t crack_unit_bytes(struct pc_disk *disk, struct inode *inode, uint32_t index, uint8_t *out);
-uint32_t crack_effect_node(const struct pc_disk *disk, uint32_t effect);   /* NONE of NONE */
-void disk_pend(struct pc_disk *disk, struct inode *inode, enum pend what); /* the newest node */
+uint32_t crack_effect_node(const struct pc_disk *disk, uint32_t effect); /* NONE of NONE */
+/* A node is not forced yet; the newest. */
+void disk_pend_node(struct pc_disk *disk, struct inode *inode, uint32_t node, enum pend what);
+static inline void disk_pend(struct pc_disk *disk, struct inode *inode, enum pend what)
+{
+    uint32_t node = disk->log.node_count - 1;
+    struct pending *last = inode->pending + inode->pending_count;
+
+    if (inode->pending_count && last[-1].what == what && node == last[-1].node + last[-1].count)
+        last[-1].count++;
+    else
+        disk_pend_node(disk, inode, node, what);
+}
+
 /* The answer of a fault to a call that either happens or not; 0: it happens. */
 int disk_refused(struct pc_disk *disk, struct pc_call *call);
 
@@ -392,8 +438,8 @@ void versions_free(struct versions *versions);
 
 /* ---- lazy.c: reads that decide nothing ---- */
 
-/* What a unit that is not loaded reads as for now; NULL: zeros. Remembers that `len` bytes of it
- * from `within` on were copied to `at`. */
+/* What a unit that is not loaded reads as until somebody uses its bytes; NULL: zeros. Remembers
+ * that `len` bytes of it from `within` on were copied to `at`. */
 const struct block *lazy_read(struct pc_disk *disk, struct inode *inode, uint32_t index,
                               const uint8_t *at, uint32_t within, uint32_t len);
 /* What was known of these addresses is void. */

@@ -61,7 +61,7 @@ static void find_ordered(const struct pc_image *image, uint8_t *in_p)
 
         if (node->add_half)
             in = in && image->state[i + 1] != NODE_OUT;
-        for (uint32_t e = 0; in && e < node->edges; e++)
+        for (uint32_t e = 0; in && e < log_edges(log, i); e++)
             in = in_p[log->edges[node->first_edge + e]];
         in_p[i] = in;
     }
@@ -102,14 +102,14 @@ static void add_log(const struct pc_image *image, const uint8_t *in_p, uint8_t *
         const struct node *node = &log->nodes[i];
 
         closed[i] = image->state[i] != NODE_OUT;
-        for (uint32_t d = 0; closed[i] && d < node->dependences; d++)
+        for (uint32_t d = 0; closed[i] && d < log_dependences(log, i); d++)
             closed[i] = closed[log->dependences[node->first_dependence + d]];
         out[i] = forced(image, i) || (image->leap->may_log[i] && closed[i]);
     }
     for (uint32_t i = image->node_count; i-- > 0;) {
         const struct node *node = &log->nodes[i];
 
-        for (uint32_t d = 0; out[i] && d < node->dependences; d++)
+        for (uint32_t d = 0; out[i] && d < log_dependences(log, i); d++)
             out[log->dependences[node->first_dependence + d]] = true;
     }
     for (uint32_t i = 0; i < image->node_count; i++)
@@ -137,7 +137,7 @@ static void find_logged(struct pc_image *image, uint8_t *logged)
     for (uint32_t i = 0; i < disk->inode_count; i++)
         logged[i] = disk->inodes[i] && disk->inodes[i]->synced_at < image->k;
     for (uint32_t i = 0; i < image->node_count; i++)
-        for (uint32_t e = 0; forced(image, i) && e < log->nodes[i].effects; e++) {
+        for (uint32_t e = 0; forced(image, i) && e < log_effects(log, i); e++) {
             const struct effect *effect = &log->effects[log->nodes[i].first_effect + e];
 
             if (effect->kind == PC_ITEM_NAME)
@@ -151,7 +151,7 @@ static void find_may_log(struct pc_image *image, const uint8_t *logged)
 
     for (uint32_t i = 0; i < image->node_count; i++) {
         image->leap->may_log[i] = false;
-        for (uint32_t e = 0; e < log->nodes[i].effects && log->nodes[i].call < image->k; e++) {
+        for (uint32_t e = 0; e < log_effects(log, i) && log->nodes[i].call < image->k; e++) {
             const struct effect *effect = &log->effects[log->nodes[i].first_effect + e];
 
             if (effect->kind == PC_ITEM_NAME && logged[effect->unit])

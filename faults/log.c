@@ -9,18 +9,30 @@
 #include "base/check.h"
 #include "base/rng.h"
 
-static void *grown(void *array, uint32_t *room, uint32_t need, size_t size)
+/* Room for `need`. The memory of an array doubles; a large one makes use of it step by step, as it
+ * is got ready. */
+static void *enlarged(void *array, uint32_t *room, uint32_t need, size_t size)
 {
-    uint32_t wanted = *room ? *room : 256;
+    uint32_t had = 256, wanted = *room ? *room : 256, all;
 
-    if (need <= *room)
-        return array;
+    while (had < *room)
+        had *= 2;
     while (wanted < need)
-        wanted *= 2;
-    array = realloc(array, (size_t)wanted * size);
+        wanted = wanted * size < MEMORY_STEP ? wanted * 2 : wanted + (uint32_t)(MEMORY_STEP / size);
+    for (all = had; all < wanted;)
+        all *= 2;
+    if (array == NULL || all > had)
+        array = realloc(array, (size_t)all * size);
     must(array != NULL);
+    if (*room * size >= MEMORY_STEP)
+        memory_ready((char *)array + *room * size, (wanted - *room) * size);
     *room = wanted;
     return array;
+}
+
+static inline void *grown(void *array, uint32_t *room, uint32_t need, size_t size)
+{
+    return need <= *room ? array : enlarged(array, room, need, size);
 }
 
 void log_clear(struct log *log)
@@ -50,14 +62,12 @@ void log_mix(struct log *log, uint64_t value)
 
 uint32_t log_call(struct log *log, const struct pc_call *call)
 {
-    uint32_t room = log->call_room;
-
     log->calls = grown(log->calls, &log->call_room, log->call_count + 1, sizeof *log->calls);
-    log->call_nodes = grown(log->call_nodes, &room, log->call_count + 1, sizeof *log->call_nodes);
+    log->call_nodes =
+        grown(log->call_nodes, &log->call_node_room, log->call_count + 1, sizeof *log->call_nodes);
     log->calls[log->call_count] = *call;
     log->call_nodes[log->call_count] = log->node_count;
-    log_mix(log, (uint64_t)call->kind << 32 ^ call->flags);
-    log_mix(log, call->offset);
+    log_mix(log, (uint64_t)call->kind << 56 ^ (uint64_t)call->flags << 48 ^ call->offset);
     log_mix(log, call->length << 1 ^ call->done);
     return log->call_count++;
 }
@@ -89,43 +99,39 @@ uint32_t log_effect(struct log *log, const struct effect *effect)
     copy->node = log->node_count - 1;
     copy->voided_at = NEVER;
     copy->version = effect->prev == NONE ? 1 : log->effects[effect->prev].version + 1;
-    log->nodes[copy->node].effects++;
-    log_mix(log, (uint64_t)effect->kind << 56 ^ (uint64_t)effect->ino << 24 ^ effect->unit);
-    log_mix(log, effect->size ^ (effect->content ? effect->content->hash : 0));
     if (effect->kind == PC_ITEM_NAME)
-        log_mix(log, XXH3_64bits(effect->path, strlen(effect->path)));
+        log_content(log, effect->path, strlen(effect->path));
+    /* Data was brought by the call: log_content. */
+    log_mix(log, (uint64_t)effect->kind << 56 ^ (uint64_t)effect->ino << 32 ^ effect->unit ^
+                     (effect->kind == PC_ITEM_DATA || effect->kind == PC_ITEM_NAME
+                          ? 0
+                          : effect->size << 16));
     return log->effect_count++;
 }
 
-void log_edge(struct log *log, uint32_t before)
+void log_content(struct log *log, const void *data, size_t len)
 {
-    struct node *node = &log->nodes[log->node_count - 1];
-    uint32_t i;
+    log_mix(log, XXH3_64bits_withSeed(data, len, len));
+}
 
-    if (before == NONE || before == log->node_count - 1)
-        return;
-    for (i = 0; i < node->edges; i++)
-        if (log->edges[node->first_edge + i] == before)
+void log_add_edge(struct log *log, uint32_t before)
+{
+    for (uint32_t i = log->nodes[log->node_count - 1].first_edge; i < log->edge_count; i++)
+        if (log->edges[i] == before)
             return;
     log->edges = grown(log->edges, &log->edge_room, log->edge_count + 1, sizeof *log->edges);
     log->edges[log->edge_count++] = before;
-    node->edges++;
 }
 
-void log_depend(struct log *log, uint32_t before)
+void log_add_dependence(struct log *log, uint32_t before)
 {
-    struct node *node = &log->nodes[log->node_count - 1];
-    uint32_t i;
-
-    if (!log->leaps || before == NONE || before == log->node_count - 1)
-        return;
-    for (i = 0; i < node->dependences; i++)
-        if (log->dependences[node->first_dependence + i] == before)
+    for (uint32_t i = log->nodes[log->node_count - 1].first_dependence; i < log->dependence_count;
+         i++)
+        if (log->dependences[i] == before)
             return;
     log->dependences = grown(log->dependences, &log->dependence_room, log->dependence_count + 1,
                              sizeof *log->dependences);
     log->dependences[log->dependence_count++] = before;
-    node->dependences++;
 }
 
 static bool is_data(const struct log *log, uint32_t node)
@@ -133,27 +139,56 @@ static bool is_data(const struct log *log, uint32_t node)
     return log->effects[log->nodes[node].first_effect].kind == PC_ITEM_DATA;
 }
 
-/* Depth first: what is forced already had its needs forced with it. */
-void log_force(struct log *log, uint32_t node, uint32_t at, bool waive_data)
+/* Marks a node as forced; false: it was. */
+static inline bool mark_forced(struct log *log, uint32_t node, uint32_t at)
 {
-    const uint32_t *needs = log->leaps ? log->dependences : log->edges;
-    uint32_t depth = 0, room = (log->leaps ? log->dependence_count : log->edge_count) + 2;
+    if (log->nodes[node].forced_at != NEVER)
+        return false;
+    log->nodes[node].forced_at = at;
+    log_mix(log, (uint64_t)at << 32 ^ node);
+    return true;
+}
+
+static uint32_t need_count(const struct log *log, uint32_t node)
+{
+    return log->leaps ? log_dependences(log, node) : log_edges(log, node);
+}
+
+/* The needs of a node: what it depends on in models that leap. */
+static const uint32_t *first_need(const struct log *log, uint32_t node)
+{
+    return log->leaps ? log->dependences + log->nodes[node].first_dependence
+                      : log->edges + log->nodes[node].first_edge;
+}
+
+/* Depth first: what is forced already had its needs forced with it. */
+static void force_needs(struct log *log, uint32_t node, uint32_t at, bool waive_data)
+{
+    uint32_t depth = 0, room = (log->leaps ? log->dependence_count : log->edge_count) + 1;
 
     log->stack = grown(log->stack, &log->stack_room, room, sizeof *log->stack);
-    log->stack[depth++] = node;
-    while (depth > 0) {
-        struct node *top = &log->nodes[log->stack[--depth]];
-        uint32_t first = log->leaps ? top->first_dependence : top->first_edge;
-        uint32_t count = log->leaps ? top->dependences : top->edges;
+    for (log->stack[depth++] = node; depth > 0;) {
+        uint32_t top = log->stack[--depth], count = need_count(log, top);
+        const uint32_t *needs = first_need(log, top);
 
-        if (top->forced_at != NEVER)
-            continue;
-        top->forced_at = at;
-        log_mix(log, (uint64_t)at << 32 ^ (uint64_t)(top - log->nodes));
-        for (uint32_t i = first; i < first + count; i++)
-            if (!waive_data || !is_data(log, needs[i]))
+        for (uint32_t i = 0; i < count; i++)
+            if ((!waive_data || !is_data(log, needs[i])) && mark_forced(log, needs[i], at))
                 log->stack[depth++] = needs[i];
     }
+}
+
+/* Mostly all that a node needs is forced already. */
+void log_force(struct log *log, uint32_t node, uint32_t at, bool waive_data)
+{
+    const uint32_t *needs = first_need(log, node);
+
+    if (!mark_forced(log, node, at))
+        return;
+    for (uint32_t i = need_count(log, node); i-- > 0;)
+        if (log->nodes[needs[i]].forced_at == NEVER) {
+            force_needs(log, node, at, waive_data);
+            return;
+        }
 }
 
 void log_void(struct log *log, uint32_t effect, uint32_t at)
@@ -165,6 +200,16 @@ void log_void(struct log *log, uint32_t effect, uint32_t at)
     dropped->voided_at = at;
     log_mix(log, (uint64_t)at << 32 ^ effect ^ 0x8000000000000000u);
     /* Only a node that is nothing but the dropped data leaves the order (see image.c). */
-    if (log->nodes[dropped->node].effects == 1)
+    if (log_effects(log, dropped->node) == 1)
         log->nodes[dropped->node].voided_at = at;
+}
+
+/* Content is that of the file which the call names; a rename takes it from what it replaces. */
+const char *log_path(const struct log *log, const struct effect *effect)
+{
+    const struct pc_call *call = &log->calls[log->nodes[effect->node].call];
+
+    if (effect->kind == PC_ITEM_NAME)
+        return effect->path;
+    return call->kind == PC_CALL_RENAME ? call->to : call->path;
 }

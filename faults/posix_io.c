@@ -43,8 +43,11 @@ static long read_at(struct file *file, void *buf, size_t size, uint64_t at)
         return 0;
     if (size > IO_MAX)
         size = IO_MAX;
-    got = layer_seam(&(struct seam_call){
-        .kind = PC_CALL_READ, .ino = file->ino, .offset = at, .room = buf, .size = size});
+    got =
+        site_wanted
+            ? layer_seam(&(struct seam_call){
+                  .kind = PC_CALL_READ, .ino = file->ino, .offset = at, .room = buf, .size = size})
+            : disk_read(layer.disk, file->ino, at, buf, size);
     if (got > 0 && __asan_storeN)
         __asan_storeN(buf, (size_t)got);
     return got;
@@ -100,13 +103,14 @@ static long write_at(struct file *file, const void *buf, size_t size, off_t at, 
         return -EFBIG;
     if (size > INT64_MAX - place)
         size = (size_t)(INT64_MAX - place);
-    st = layer_seam(&(struct seam_call){.kind = PC_CALL_WRITE,
-                                        .data_only = dsync,
-                                        .ino = file->ino,
-                                        .offset = place,
-                                        .bytes = buf,
-                                        .size = size,
-                                        .errors = &file->errors});
+    st = site_wanted ? layer_seam(&(struct seam_call){.kind = PC_CALL_WRITE,
+                                                      .data_only = dsync,
+                                                      .ino = file->ino,
+                                                      .offset = place,
+                                                      .bytes = buf,
+                                                      .size = size,
+                                                      .errors = &file->errors})
+                     : disk_write_as(layer.disk, file->ino, place, buf, size, dsync, &file->errors);
     if (st > 0) {
         map_written(file->ino, place, buf, (size_t)st);
         if (pc_disk_get_config(layer.disk)->model == PC_BTRFS)

@@ -70,7 +70,8 @@ typedef int nftw_visitor64(const char *path, const struct stat64 *st, int type, 
 /* posix_site.c: the frame of layer_enter in the call that runs now; where that came from, and the
  * watcher is told. False: nobody wants to know. */
 extern const void *layer_frame;
-void site_update(void); /* a mistake was planted, or taken away */
+extern bool site_wanted; /* somebody wants to know: then changes, syncs and reads pass layer_seam */
+void site_update(void);  /* a mistake was planted, or taken away */
 bool layer_site(enum pc_call_kind kind, bool directory, struct pc_site *site);
 
 /* posix_seam.c: a call on its way to the disk, as the disk takes it. */

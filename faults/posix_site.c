@@ -12,11 +12,11 @@ const void *layer_frame;
 
 static void (*watcher)(void *ctx, const struct pc_site *site);
 static void *watcher_ctx;
-static bool wanted; /* by a watcher, or for a mistake that is planted */
+bool site_wanted; /* by a watcher, or for a mistake that is planted */
 
 void site_update(void)
 {
-    wanted = watcher != NULL || seam_planted();
+    site_wanted = watcher != NULL || seam_planted();
 }
 
 void pc_watch_sites(void (*seen)(void *ctx, const struct pc_site *site), void *ctx)
@@ -45,7 +45,7 @@ bool layer_site(enum pc_call_kind kind, bool directory, struct pc_site *site)
 {
     const void *const *frame = layer_frame;
 
-    if (!wanted)
+    if (!site_wanted)
         return false;
     *site = (struct pc_site){.kind = kind, .directory = directory};
     frame = caller(frame); /* of the interposed call itself */

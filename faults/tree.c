@@ -83,9 +83,9 @@ static void copy_file(struct copy *copy, uint32_t ino, struct tree_inode *inode)
         const struct block *block = image_unit(copy->image, ino, i, arena);
 
         if (block) {
-            struct block *own = arena_alloc(arena, sizeof *own + block->len);
+            struct block *own = arena_block(arena, block->len);
 
-            memcpy(own, block, sizeof *own + block->len);
+            memcpy(block_bytes(own), block->data, block->len);
             inode->units[i] = own;
         }
     }

@@ -62,10 +62,39 @@ static void drop_data(struct pc_disk *disk, struct inode *inode, uint32_t index,
     struct log *log = &disk->log;
     const struct node *node = &log->nodes[index];
 
-    for (uint32_t e = node->first_effect; e < node->first_effect + node->effects; e++)
+    for (uint32_t e = node->first_effect; e < node->first_effect + log_effects(log, index); e++)
         if (log->effects[e].kind == PC_ITEM_DATA && node->forced_at == NEVER &&
             disk_unit_slot(disk, inode, log->effects[e].unit)->last == e)
             log_void(log, e, call);
+}
+
+/* What an inode had pending, node by node; it has none any more. */
+struct pendings {
+    const struct pending *list;
+    uint32_t count, at, within;
+};
+
+static struct pendings take_pending(struct inode *inode)
+{
+    struct pendings all = {.list = inode->pending, .count = inode->pending_count};
+
+    inode->pending = NULL; /* the list stays in the arena */
+    inode->pending_count = inode->pending_room = 0;
+    return all;
+}
+
+static bool next_pending(struct pendings *all, struct pending *out)
+{
+    if (all->at == all->count)
+        return false;
+    *out = all->list[all->at];
+    out->node += all->within;
+    if (++all->within == out->count) {
+        all->within = 0;
+        all->at++;
+    }
+    out->count = 1;
+    return true;
 }
 
 /* W1 for [from, to). */
@@ -73,10 +102,9 @@ static void drop_pages(struct pc_disk *disk, struct inode *inode, uint64_t from,
                        uint32_t call)
 {
     struct log *log = &disk->log;
-    uint32_t kept = 0;
+    struct pending pending;
 
-    for (uint32_t i = 0; i < inode->pending_count; i++) {
-        struct pending pending = inode->pending[i];
+    for (struct pendings all = take_pending(inode); next_pending(&all, &pending);) {
         const struct effect *effect = &log->effects[log->nodes[pending.node].first_effect];
         uint64_t size = effect->kind == PC_ITEM_MAP ? disk->config.block : disk->config.unit;
         uint64_t at = effect->unit * size;
@@ -84,14 +112,13 @@ static void drop_pages(struct pc_disk *disk, struct inode *inode, uint64_t from,
 
         if (pending.what != PEND_CONTENT ||
             (place ? at >= to || at + size <= from : to != UINT64_MAX)) {
-            inode->pending[kept++] = pending;
+            disk_pend_node(disk, inode, pending.node, pending.what);
             continue;
         }
         drop_data(disk, inode, pending.node, call);
         if (effect->kind != PC_ITEM_DATA && !disk->rules->steps)
             log_force(log, pending.node, call, true);
     }
-    inode->pending_count = kept;
 }
 
 /* ---- nothing is kept (W2) ---- */
@@ -112,22 +139,20 @@ static uint32_t newest(const struct log *log, uint32_t e)
 static void void_update(struct pc_disk *disk, struct inode *inode, uint32_t call)
 {
     struct log *log = &disk->log;
-    uint32_t kept = 0;
+    struct pending pending;
 
-    for (uint32_t i = 0; i < inode->pending_count; i++) {
-        struct pending pending = inode->pending[i];
+    for (struct pendings all = take_pending(inode); next_pending(&all, &pending);) {
         const struct node *node = &log->nodes[pending.node];
         const struct effect *first = &log->effects[node->first_effect];
 
         if (pending.what != PEND_CONTENT || node->forced_at != NEVER ||
             first->kind == PC_ITEM_TRUNCATE || (first->kind == PC_ITEM_MAP && first->unmaps)) {
-            inode->pending[kept++] = pending;
+            disk_pend_node(disk, inode, pending.node, pending.what);
             continue;
         }
-        for (uint32_t e = 0; e < node->effects; e++)
+        for (uint32_t e = 0; e < log_effects(log, pending.node); e++)
             log_void(log, node->first_effect + e, call);
     }
-    inode->pending_count = kept;
 }
 
 /* Was the unit cut off after `since` (an effect, or NONE: what was there below)? */
@@ -145,7 +170,7 @@ static void read_unit_again(struct pc_disk *disk, struct inode *inode, uint32_t 
 {
     const struct log *log = &disk->log;
     uint64_t start = (uint64_t)index * disk->config.unit;
-    const struct place *place = disk_place_of(disk, inode, (uint32_t)(start / disk->config.block));
+    const struct place *place = disk_place_of(disk, inode, block_at(disk, start));
     struct unit *unit = &inode->units[index];
     uint32_t e = newest(log, unit->last);
 
