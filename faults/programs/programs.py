@@ -63,8 +63,11 @@ class Bench:
 
 
 def same(what, got, expected):
+    """Fails unless both are the same; says that they are, and the last line of them."""
     if got != expected:
         raise Failure("%s:\n--- on the disk\n%s\n--- really\n%s" % (what, got, expected))
+    lines = str(got).strip().splitlines()
+    print("the same, %d lines: %s: %s" % (len(lines), what, lines[-1][:60] if lines else ""))
 
 
 def needs(*programs):
