@@ -432,7 +432,7 @@ enum vault_status manifest_load(struct manifest *m, size_t chunk, struct version
 
     if (st)
         return st;
-    if (m->number == 0 || m->number > FORMAT_SEQ_MAX)
+    if (m->number == 0 || m->number > FORMAT_FILE_MAX)
         return env_fail(m->env, VAULT_CORRUPT, FORMAT_NAME_CURRENT, 16, 0, "manifest number");
     st = record_open(m->env, &reader, FORMAT_MANIFEST, m->number, chunk);
     if (st == VAULT_NOT_FOUND)

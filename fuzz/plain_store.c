@@ -44,7 +44,7 @@ static enum vault_status read_current(struct reading *r, const struct stage_file
         return VAULT_UNSUPPORTED;
     r->manifest = load_u64(p + 16);
     r->manifest_len = load_u64(p + 24);
-    return r->manifest && r->manifest <= FORMAT_SEQ_MAX ? VAULT_OK : VAULT_CORRUPT;
+    return r->manifest && r->manifest <= FORMAT_FILE_MAX ? VAULT_OK : VAULT_CORRUPT;
 }
 
 /* Is all of the table before the key? */
@@ -69,7 +69,7 @@ static bool add_table(struct reading *r, struct taker *t, bool ranges)
     take_varint(t);
     new.largest = take_bytes(t, take_varint(t));
     new.open_end = take_varint(t) == UINT64_MAX;
-    if (t->bad || new.level >= VAULT_LEVELS || new.number == 0 || new.number > FORMAT_SEQ_MAX ||
+    if (t->bad || new.level >= VAULT_LEVELS || new.number == 0 || new.number > FORMAT_FILE_MAX ||
         new.smallest.len > VAULT_KEY_MAX || new.largest.len > VAULT_KEY_MAX ||
         before(&new, new.smallest))
         return false;
@@ -108,11 +108,11 @@ static bool apply_edit(struct reading *r, struct bytes payload)
         uint64_t tag = take_varint(&t);
 
         if (tag == FORMAT_EDIT_NEXT_FILE)
-            good = (r->next_file = take_varint(&t)) <= FORMAT_SEQ_MAX;
+            good = (r->next_file = take_varint(&t)) <= FORMAT_FILE_MAX;
         else if (tag == FORMAT_EDIT_LAST_SEQ)
             good = (r->last_seq = take_varint(&t)) <= FORMAT_SEQ_MAX;
         else if (tag == FORMAT_EDIT_LOG)
-            r->log = take_varint(&t);
+            good = (r->log = take_varint(&t)) <= FORMAT_FILE_MAX;
         else if (tag == FORMAT_EDIT_ADD || tag == FORMAT_EDIT_ADD_RANGES)
             good = add_table(r, &t, tag == FORMAT_EDIT_ADD_RANGES);
         else if (tag == FORMAT_EDIT_REMOVE)
