@@ -18,6 +18,7 @@ struct running {
     const struct campaign *campaign;
     const struct threads_given *given;
     uint64_t runs, units, reads, points, switches, crash_points, recoveries, findings;
+    uint64_t fired, failed;
     struct timespec began;
 };
 
@@ -40,6 +41,7 @@ static void setting_of(const struct running *running, uint64_t task, struct thre
         .threads = running->given->threads ? running->given->threads : 2 + (uint32_t)(drawn % 3),
         .ops = campaign->ops ? campaign->ops : 3 + (uint32_t)(drawn / 3 % 22),
         .model = campaign->models[seed % campaign->model_count],
+        .faults = true,
         .crash = running->given->has_schedule || drawn / 66 % 12 == 0};
 }
 
@@ -211,6 +213,8 @@ static bool done(void *ctx, uint64_t task, const struct jobs_result *result)
     running->switches += left.outcome.switches;
     running->crash_points += left.outcome.crash_points;
     running->recoveries += left.outcome.recoveries;
+    running->fired += left.outcome.fired;
+    running->failed += left.outcome.failed;
     if (left.outcome.verdict.rule == RULE_NONE)
         return true;
     running->findings++;
@@ -224,10 +228,12 @@ static void sum_up(const struct running *running)
 
     if (!running->campaign->json) {
         printf("%llu schedules, %llu decision points, %llu switches; %llu writes, %llu reads; "
+               "%llu calls made to fail, %llu writes answered an error; "
                "%llu crash points, %llu recoveries; %llu findings; %.1f s\n",
                (unsigned long long)running->runs, (unsigned long long)running->points,
                (unsigned long long)running->switches, (unsigned long long)running->units,
-               (unsigned long long)running->reads, (unsigned long long)running->crash_points,
+               (unsigned long long)running->reads, (unsigned long long)running->fired,
+               (unsigned long long)running->failed, (unsigned long long)running->crash_points,
                (unsigned long long)running->recoveries, (unsigned long long)running->findings,
                seconds_since(&running->began));
         return;
@@ -239,6 +245,8 @@ static void sum_up(const struct running *running)
     json_key_u64(&json, "switches", running->switches);
     json_key_u64(&json, "writes", running->units);
     json_key_u64(&json, "reads", running->reads);
+    json_key_u64(&json, "calls_failed", running->fired);
+    json_key_u64(&json, "writes_failed", running->failed);
     json_key_u64(&json, "crash_points", running->crash_points);
     json_key_u64(&json, "recoveries", running->recoveries);
     json_key_u64(&json, "findings", running->findings);

@@ -5,7 +5,11 @@
  * map: writes stand in the order of the store's sequence numbers, and each read has to agree with
  * one cut of that order between what was acknowledged before it began, or shown to anybody before,
  * and what had begun when it ended. All reads of one snapshot agree with one such cut. Then the
- * power fails, at every point of the run, as in any other crash test. */
+ * power fails, at every point of the run, as in any other crash test.
+ *
+ * With `faults`, one run in four meets a failing sync or write, drawn from the seed. A thread whose
+ * write was answered an error writes no more. What that write left behind nobody is held to: it is
+ * there as a whole after a crash, or not at all; what was acknowledged counts as ever. */
 #ifndef HARNESS_THREADS_H
 #define HARNESS_THREADS_H
 
@@ -20,7 +24,8 @@ struct threads_setting {
     uint32_t threads;  /* that do something: 1 to THREADS_MOST */
     uint32_t ops;      /* of each of them; at most THREADS_OPS_MOST */
     enum pc_model model;
-    bool crash; /* explore crashes, too */
+    bool crash;  /* explore crashes, too */
+    bool faults; /* some runs meet one */
 };
 
 /* Plain data: it may lie in memory that is shared with another process. */
@@ -30,6 +35,7 @@ struct threads_outcome {
     uint64_t points, switches; /* of the schedule */
     uint64_t digest;           /* of schedule and answers */
     uint64_t crash_points, recoveries;
+    uint32_t fired, failed; /* calls that failed; writes that were answered an error */
 };
 
 /* Plays once. When the threads are stuck, the process ends with *out filled in. */

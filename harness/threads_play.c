@@ -19,7 +19,9 @@
 /* A unit, with the threads' own time: it goes on by one whenever something begins or ends. */
 struct write_record {
     uint32_t thread, op;
-    bool sync;
+    bool sync, failed;
+    uint64_t place; /* in the order; */
+    uint32_t rank;  /* and at one place */
     uint64_t start, stop;
     size_t begun, ended; /* calls of the disk */
     uint64_t seq;
@@ -29,6 +31,7 @@ struct write_record {
 /* One moment of the store that somebody looked at: a read, or all reads of a snapshot. */
 struct view {
     uint32_t thread, op;
+    bool refused; /* a read failed, as it may after a fault */
     uint64_t start, stop;
     uint32_t low, high; /* cuts that it may show */
 };
@@ -59,6 +62,7 @@ struct run {
 struct worker {
     struct run *run;
     uint32_t number;
+    bool silent; /* a write of its failed: it writes no more */
     pthread_t os;
 };
 
@@ -69,6 +73,12 @@ static struct run *stuck_run; /* there is one at a time in a process */
 static size_t now(const struct run *run)
 {
     return pc_disk_call_count(run->session.disk);
+}
+
+/* May the store answer an error from now on? */
+static bool faulty(const struct run *run)
+{
+    return run->session.faults[0].fired > 0;
 }
 
 static void violate(struct run *run, enum rule rule, uint32_t thread, uint32_t op, const char *what,
@@ -146,8 +156,12 @@ static void write_some(struct worker *worker, uint32_t op, struct rng *r, uint32
     unit->ended = now(run);
     unit->stop = ++run->time;
     unit->seq = seq;
-    if (st)
+    unit->failed = worker->silent = st != PC_STORE_OK;
+    run->out->failed += unit->failed;
+    if (st && !faulty(run))
         violate(run, RULE_PROGRESS, worker->number, op, "a write fails", error.text);
+    else if (st)
+        unit->seq = 0;
     else if (seq == 0)
         violate(run, RULE_TRUTH, worker->number, op, "a write has no sequence number", "");
 }
@@ -175,7 +189,7 @@ static void take_value(void *ctx, struct bytes value)
     read->hash = model_hash(value);
 }
 
-static void read_once(struct worker *worker, const struct view *view, void *snapshot, bool whole,
+static void read_once(struct worker *worker, struct view *view, void *snapshot, bool whole,
                       uint32_t key)
 {
     struct run *run = worker->run;
@@ -187,7 +201,8 @@ static void read_once(struct worker *worker, const struct view *view, void *snap
     st = whole ? judge_scan(run->store, run->session.db, snapshot, &read->seen, &error)
                : run->store->get(run->session.db, snapshot, bytes_str(keys[key]), take_value, read,
                                  &error);
-    if (st && !(st == PC_STORE_NOT_FOUND && !whole))
+    view->refused |= st && st != PC_STORE_NOT_FOUND && faulty(run);
+    if (st && !(st == PC_STORE_NOT_FOUND && !whole) && !view->refused)
         violate(run, RULE_READ, worker->number, view->op, "a read fails", error.text);
 }
 
@@ -205,7 +220,10 @@ static void look(struct worker *worker, uint32_t op, struct rng *r)
         return;
     }
     if (run->store->snapshot(run->session.db, &snapshot, &error)) {
-        violate(run, RULE_READ, worker->number, op, "a snapshot fails", error.text);
+        view->refused = faulty(run);
+        end_view(worker, view);
+        if (!view->refused)
+            violate(run, RULE_READ, worker->number, op, "a snapshot fails", error.text);
         return;
     }
     end_view(worker, view);
@@ -233,14 +251,14 @@ static void maintain(struct worker *worker, uint32_t op, struct rng *r)
         st = run->store->compact(run->session.db, open, open, &error);
         break;
     case 2:
-        if (run->store->check && run->store->check(run->session.db, &error))
+        if (run->store->check && run->store->check(run->session.db, &error) && !faulty(run))
             violate(run, RULE_STRUCTURE, worker->number, op, "the store's check fails", error.text);
         break;
     default:
         st = run->store->flush(run->session.db, &error);
         break;
     }
-    if (st)
+    if (st && !faulty(run))
         violate(run, RULE_PROGRESS, worker->number, op, "sync, flush or compact fails", error.text);
 }
 
@@ -257,7 +275,9 @@ static void *work(void *arg)
 
         if (worker->run->out->verdict.rule != RULE_NONE)
             break;
-        if (kind < 35)
+        if (kind < 60 && worker->silent)
+            look(worker, op, &r);
+        else if (kind < 35)
             write_some(worker, op, &r, 1);
         else if (kind < 60)
             write_some(worker, op, &r, 2 + (uint32_t)rng_below(&r, BATCH_MOST - 1));
@@ -290,6 +310,8 @@ static void all_threads(void *arg)
         return;
     }
     session->opened = now(run);
+    if (session->trace->fault_count)
+        pc_disk_add_fault(session->disk, &session->faults[0]);
     for (; started < run->setting->threads; started++) {
         workers[started] = (struct worker){.run = run, .number = started};
         must(pthread_create(&workers[started].os, NULL, work, &workers[started]) == 0);
@@ -303,7 +325,7 @@ static void all_threads(void *arg)
         read_once(&last, view, NULL, true, 0);
         end_view(&last, view);
     }
-    if (run->store->close(session->db, &error))
+    if (run->store->close(session->db, &error) && !faulty(run))
         violate(run, RULE_PROGRESS, started, 0, "close fails", error.text);
     session->db = NULL;
     if (run->out->verdict.rule == RULE_NONE && session->heap.held)
@@ -312,25 +334,105 @@ static void all_threads(void *arg)
 
 /* ---- the judgement ---- */
 
-static int by_seq(const void *a, const void *b)
+static int by_place(const void *a, const void *b)
 {
-    uint64_t x = ((const struct write_record *)a)->seq, y = ((const struct write_record *)b)->seq;
+    const struct write_record *x = a, *y = b;
 
-    return x < y ? -1 : x > y;
+    if (x->place != y->place)
+        return x->place < y->place ? -1 : 1;
+    return x->rank < y->rank ? -1 : x->rank > y->rank;
 }
 
-/* Unit n of the model is units[n - 1] from here on. */
+#define ORDERED_MOST                                                                               \
+    4u /* writes that failed whose orders are all tried; the others as they began */
+
+/* The n-th order of the writes that failed, as ranks. */
+static void rank_failed(struct run *run, uint32_t count, uint64_t n)
+{
+    uint32_t ordered = count < ORDERED_MOST ? count : ORDERED_MOST;
+    uint32_t ranks[ORDERED_MOST], before;
+
+    for (uint32_t i = 0; i < ordered; i++)
+        ranks[i] = i;
+    for (uint32_t i = 0; i < ordered; i++) {
+        uint32_t pick = i + (uint32_t)(n % (ordered - i)), swap = ranks[pick];
+
+        n /= ordered - i;
+        ranks[pick] = ranks[i];
+        ranks[i] = swap;
+    }
+    for (uint32_t i = 0; i < run->unit_count; i++) {
+        before = 0;
+        for (uint32_t o = 0; run->units[i].failed && o < run->unit_count; o++)
+            before += run->units[o].failed && run->units[o].start < run->units[i].start;
+        run->units[i].rank = before < ordered ? ranks[before] : before;
+    }
+}
+
+static struct write_record *failed_of_rank(struct run *run, uint32_t rank)
+{
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        if (run->units[i].failed && run->units[i].rank == rank)
+            return &run->units[i];
+    return NULL;
+}
+
+/* Does no write that failed stand before another one that had ended when it began, or behind one
+ * that had not begun when it ended? */
+static bool in_time(const struct run *run)
+{
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        for (uint32_t j = i + 1; j < run->unit_count; j++)
+            if ((run->units[i].failed || run->units[j].failed) &&
+                run->units[j].stop < run->units[i].start)
+                return false;
+    return true;
+}
+
+/* Sorts the writes: by their numbers; those that failed, of which nobody was told a number, where
+ * numbers are left over, as many as they have, and else at the end: in the n-th order. False: that
+ * cannot have been the order. */
+static bool place_all(struct run *run, uint64_t n)
+{
+    struct write_record *failed;
+    uint32_t rank = 0;
+    uint64_t before = 0;
+
+    for (uint32_t i = 0; i < run->unit_count; i++)
+        run->units[i].place = run->units[i].failed ? UINT64_MAX : run->units[i].seq * 2;
+    rank_failed(run, run->out->failed, n);
+    qsort(run->units, run->unit_count, sizeof *run->units, by_place);
+    failed = failed_of_rank(run, rank);
+    for (uint32_t i = 0; i < run->unit_count && !run->units[i].failed; i++) {
+        const struct write_record *unit = &run->units[i];
+
+        while (failed && before + failed->count <= unit->seq - unit->count) {
+            before += failed->count;
+            failed->place = unit->seq * 2 - 1;
+            failed = failed_of_rank(run, ++rank);
+        }
+        before = unit->seq;
+    }
+    qsort(run->units, run->unit_count, sizeof *run->units, by_place);
+    return in_time(run);
+}
+
+/* What a model knows of the run. Unit n of it is units[n - 1] from here on. */
 static void fill_model(struct run *run)
 {
     struct model *model = &run->session.model;
+    uint64_t before = 0; /* the number of the write before that has one */
 
-    qsort(run->units, run->unit_count, sizeof *run->units, by_seq);
+    model_release(model);
+    model_init(model);
+    model_set_clock(model, 0, 0, run->session.clock);
     for (uint32_t i = 0; i < run->unit_count; i++) {
         const struct write_record *unit = &run->units[i];
 
-        if (i > 0 && unit->seq - unit->count < run->units[i - 1].seq)
+        if (!unit->failed && unit->seq - unit->count < before)
             violate(run, RULE_TRUTH, unit->thread, unit->op,
                     "its sequence numbers belong to another write, too", "");
+        before = unit->failed ? before : unit->seq;
         model_begin(model, unit->op, unit->sync, &run->writes[unit->first], unit->count,
                     unit->begun);
     }
@@ -338,10 +440,10 @@ static void fill_model(struct run *run)
         const struct write_record *unit = &run->units[i];
 
         for (uint32_t j = i + 1; j < run->unit_count; j++)
-            if (run->units[j].stop < unit->start)
+            if (run->units[j].stop < unit->start && !unit->failed && !run->units[j].failed)
                 violate(run, RULE_TRUTH, unit->thread, unit->op,
                         "it stands before a write that had ended when it began", "");
-        model_end(model, i + 1, UNIT_OK, unit->seq, unit->ended);
+        model_end(model, i + 1, unit->failed ? UNIT_ERROR : UNIT_OK, unit->seq, unit->ended);
     }
     if (!(run->store->promises & PC_PROMISE_SYNC))
         return;
@@ -350,7 +452,8 @@ static void fill_model(struct run *run)
         uint32_t units = model->promise_count ? model->promises[model->promise_count - 1].units : 0;
 
         for (uint32_t i = units; i < run->unit_count; i++)
-            if (run->units[i].sync && (next == NULL || run->units[i].stop < next->stop))
+            if (run->units[i].sync && !run->units[i].failed &&
+                (next == NULL || run->units[i].stop < next->stop))
                 next = &run->units[i];
         if (next == NULL)
             return;
@@ -359,25 +462,60 @@ static void fill_model(struct run *run)
     }
 }
 
+static bool agrees(bool there, uint32_t len, uint64_t hash, bool present,
+                   const struct read_record *told)
+{
+    return there == present && (!there || (len == told->len && hash == told->hash));
+}
+
+/* May a write that failed have left this? It had begun when the view was taken. */
+static bool left_by_failed(const struct run *run, const struct read_record *read, bool present,
+                           const struct read_record *told)
+{
+    struct bytes key = bytes_str(keys[told->key]);
+
+    for (uint32_t i = 0; run->out->failed && i < run->unit_count; i++) {
+        const struct write_record *unit = &run->units[i];
+
+        if (!unit->failed || unit->start > run->views[read->view].stop)
+            continue;
+        for (uint32_t w = unit->first; w < unit->first + unit->count; w++) {
+            const struct model_write *write = &run->writes[w];
+            bool covers = write->is_range ? bytes_compare(write->key, key) <= 0 &&
+                                                bytes_compare(key, write->end) < 0
+                                          : bytes_equal(write->key, key);
+
+            if (covers && agrees(!write->is_delete, write->len, write->hash, present, told))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool shows_key(const struct run *run, const struct read_record *read, uint32_t cut,
+                      bool present, const struct read_record *told)
+{
+    const struct version *v = model_at(&run->session.model, bytes_str(keys[told->key]), cut);
+    bool there = v && !v->absent;
+
+    return agrees(there, there ? v->len : 0, there ? v->hash : 0, present, told) ||
+           left_by_failed(run, read, present, told);
+}
+
 static bool shows(const struct run *run, const struct read_record *read, uint32_t cut)
 {
-    const struct model *model = &run->session.model;
     uint32_t present = 0;
 
-    if (!read->whole) {
-        const struct version *v = model_at(model, bytes_str(keys[read->key]), cut);
-        bool there = v && !v->absent;
-
-        return there == read->present && (!there || (v->len == read->len && v->hash == read->hash));
-    }
+    if (!read->whole)
+        return shows_key(run, read, cut, read->present, read);
     for (uint32_t i = 0; i < KEYS; i++) {
-        const struct version *v = model_at(model, bytes_str(keys[i]), cut);
         const struct seen_entry *entry = seen_find(&read->seen, bytes_str(keys[i]));
-        bool there = v && !v->absent;
+        struct read_record told = {
+            .key = i, .len = entry ? entry->len : 0, .hash = entry ? entry->hash : 0};
 
-        if (there != (entry != NULL) || (there && (v->len != entry->len || v->hash != entry->hash)))
+        if (!shows_key(run, read, cut, entry != NULL, &told))
             return false;
-        present += there;
+        present += entry != NULL;
     }
     return present == read->seen.count;
 }
@@ -398,7 +536,7 @@ static void judge_views(struct run *run)
         char text[160];
 
         for (uint32_t u = 0; u < run->unit_count; u++) {
-            if (run->units[u].stop < view->start)
+            if (run->units[u].stop < view->start && !run->units[u].failed)
                 view->low = u + 1;
             if (run->units[u].start < view->stop)
                 view->high = u + 1;
@@ -406,6 +544,8 @@ static void judge_views(struct run *run)
         for (uint32_t e = 0; e < i; e++)
             if (run->views[e].stop < view->start && run->views[e].low > view->low)
                 view->low = run->views[e].low;
+        if (view->refused)
+            continue;
         for (uint32_t cut = view->low; cut <= view->high; cut++)
             if (view_shows(run, i, cut)) {
                 view->low = cut; /* whoever begins later sees this at least */
@@ -421,18 +561,57 @@ static void judge_views(struct run *run)
     }
 }
 
-static void explore_crashes(struct run *run, const struct budget *budget)
+static bool explore_once(struct run *run, const struct budget *budget, struct finding *finding)
 {
     struct explorer explorer;
-    struct finding finding = {0};
 
+    *finding = (struct finding){0};
     explorer_init(&explorer, budget, run->store, run->session.trace->tuning, run->setting->seed);
-    explore_epoch(&explorer, &run->session, &finding);
-    run->out->crash_points = explorer.tally.points;
-    run->out->recoveries = explorer.tally.recoveries;
-    if (finding.found)
-        run->out->verdict = finding.verdict;
+    explore_epoch(&explorer, &run->session, finding);
+    run->out->crash_points += explorer.tally.points;
+    run->out->recoveries += explorer.tally.recoveries;
     explorer_release(&explorer);
+    return finding->found;
+}
+
+/* In which order the members of a group stand that failed nobody was told: it is a finding if there
+ * is one in every order. */
+static void explore_crashes(struct run *run, const struct budget *budget)
+{
+    struct finding finding, other;
+    uint64_t orders = 1;
+
+    for (uint32_t i = 2; i <= run->out->failed && i <= ORDERED_MOST; i++)
+        orders *= i;
+    if (!explore_once(run, budget, &finding))
+        return;
+    for (uint64_t n = 0; n < orders; n++) {
+        if (run->out->failed < 2 || !place_all(run, n))
+            continue;
+        fill_model(run);
+        if (!explore_once(run, budget, &other))
+            return;
+    }
+    run->out->verdict = finding.verdict;
+}
+
+/* Which call fails, in one run of four: a sync or a write, of a log more often than of all files,
+ * once or for ever. The how-manieth is any of those that the threads may bring about. */
+static void draw_fault(const struct threads_setting *setting, struct trace *trace)
+{
+    struct rng r = rng_seeded(rng_mix(setting->seed) ^ setting->seed);
+    struct pc_fault *fault = &trace->faults[0];
+    bool sync = rng_chance(&r, 1, 2);
+
+    if (!rng_chance(&r, 1, 4))
+        return;
+    *fault = (struct pc_fault){
+        .kind = sync || rng_chance(&r, 1, 2) ? PC_FAULT_EIO : PC_FAULT_ENOSPC,
+        .call = sync ? PC_ANY_SYNC : PC_ANY_WRITE,
+        .nth = 1 + (uint32_t)rng_below(&r, (uint64_t)setting->threads * setting->ops),
+        .times = rng_chance(&r, 1, 3) ? PC_FOREVER : 0};
+    snprintf(fault->file, sizeof fault->file, "%s", rng_chance(&r, 2, 3) ? "*.log" : "*");
+    trace->fault_count = 1;
 }
 
 static void allocate(struct run *run)
@@ -464,6 +643,8 @@ void threads_play(const struct pc_store *store, const struct budget *budget,
     trace.op_count = 0;
     trace.disk.model = setting->model;
     tape_release(&tape);
+    if (setting->faults)
+        draw_fault(setting, &trace);
     allocate(&run);
     session_init(&run.session, &trace, store);
     stuck_run = &run;
@@ -473,7 +654,9 @@ void threads_play(const struct pc_store *store, const struct budget *budget,
     out->points = stats.points;
     out->switches = stats.switches;
     out->digest = rng_mix(stats.digest ^ rng_mix(pc_disk_hash(run.session.disk)));
+    out->fired = run.session.faults[0].fired;
     if (out->verdict.rule == RULE_NONE) {
+        (void)place_all(&run, 0); /* as they began */
         fill_model(&run);
         judge_views(&run);
     }

@@ -13,6 +13,8 @@
 #include "threads.h"
 
 static const struct pc_store *right; /* minivault; the others are made of it */
+static bool faults;                  /* do calls fail? */
+static unsigned fired, failed;       /* calls and writes that did */
 
 static void play(const struct pc_store *store, uint64_t seed, bool crash,
                  struct threads_outcome *out)
@@ -23,11 +25,14 @@ static void play(const struct pc_store *store, uint64_t seed, bool crash,
                                       .threads = 2 + (uint32_t)(seed % 3),
                                       .ops = 4 + (uint32_t)(seed % 11),
                                       .model = (enum pc_model)(seed % PC_MODELS),
-                                      .crash = crash};
+                                      .crash = crash,
+                                      .faults = faults};
 
     if (!pc_model_simulated(setting.model))
         setting.model = PC_POSIX;
     threads_play(store, &budget, &setting, out);
+    fired += out->fired;
+    failed += out->failed;
 }
 
 /* How many of the seeds show the rule; no seed may show another, but for `also`. */
@@ -52,6 +57,16 @@ static void a_right_store_is_silent(void **state)
 {
     (void)state;
     assert_int_equal(shown(right, RULE_NONE, RULE_NONE, 60, true), 0);
+}
+
+static void a_right_store_that_meets_faults_is_silent(void **state)
+{
+    (void)state;
+    faults = true;
+    fired = failed = 0;
+    assert_int_equal(shown(right, RULE_NONE, RULE_NONE, 120, true), 0);
+    faults = false;
+    assert_true(fired > 10 && failed > 10);
 }
 
 static void one_seed_one_run(void **state)
@@ -110,6 +125,29 @@ static void no_sync(void **state)
     wrong.write = unsynced_write;
     assert_true(shown(&wrong, RULE_BELOW_FLOOR, RULE_NONE, 40, true) > 5);
     assert_int_equal(shown(&wrong, RULE_NONE, RULE_NONE, 40, false), 0); /* only a crash shows it */
+}
+
+/* A write that failed is told to be there. */
+static enum pc_store_status deaf_write(void *db, const struct pc_write *writes, size_t count,
+                                       bool sync, uint64_t *seq, struct pc_store_error *error)
+{
+    enum pc_store_status st = right->write(db, writes, count, sync, seq, error);
+
+    if (st)
+        *seq = right->last_seq(db) + count;
+    return PC_STORE_OK;
+}
+
+static void a_failure_not_told(void **state)
+{
+    struct pc_store wrong = *right;
+
+    (void)state;
+    wrong.write = deaf_write;
+    assert_int_equal(shown(&wrong, RULE_NONE, RULE_NONE, 60, false), 0);
+    faults = true;
+    assert_true(shown(&wrong, RULE_TRUTH, RULE_READ, 120, false) > 3);
+    faults = false;
 }
 
 /* A snapshot that is none. */
@@ -222,10 +260,15 @@ static int find_store(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_right_store_is_silent),   cmocka_unit_test(one_seed_one_run),
-        cmocka_unit_test(a_batch_in_two_halves),     cmocka_unit_test(no_sync),
-        cmocka_unit_test(a_snapshot_that_moves),     cmocka_unit_test(a_stale_answer),
+        cmocka_unit_test(a_right_store_is_silent),
+        cmocka_unit_test(one_seed_one_run),
+        cmocka_unit_test(a_batch_in_two_halves),
+        cmocka_unit_test(no_sync),
+        cmocka_unit_test(a_snapshot_that_moves),
+        cmocka_unit_test(a_stale_answer),
         cmocka_unit_test(a_number_of_somebody_else),
+        cmocka_unit_test(a_right_store_that_meets_faults_is_silent),
+        cmocka_unit_test(a_failure_not_told),
     };
 
     return cmocka_run_group_tests(tests, find_store, NULL);
