@@ -54,6 +54,19 @@ static bool covers(const struct pc_fault *rule, const struct pc_call *call)
            (at >= call->offset && at - call->offset < call->length);
 }
 
+static bool (*caller_test)(const char *function);
+
+void pc_fault_callers(bool (*called_from)(const char *function))
+{
+    caller_test = called_from;
+}
+
+/* Asked last: it is slow. */
+static bool from_there(const struct pc_fault *rule)
+{
+    return rule->from[0] == '\0' || (caller_test && caller_test(rule->from));
+}
+
 /* Is this matching call, the how-manieth `seen` says, among those that the rule fires at? */
 static bool is_due(const struct pc_fault *rule)
 {
@@ -73,7 +86,8 @@ struct pc_fault *fault_ask(struct pc_disk *disk, const struct pc_call *call)
     for (uint32_t i = 0; i < disk->fault_count; i++) {
         struct pc_fault *rule = disk->faults[i];
 
-        if (rule->kind == PC_FAULT_FULL || !fault_in_place(rule, call) || !covers(rule, call))
+        if (rule->kind == PC_FAULT_FULL || !fault_in_place(rule, call) || !covers(rule, call) ||
+            !from_there(rule))
             continue; /* an account is not asked for each call: space.c */
         rule->seen++;
         if (is_due(rule) && fired == NULL && takes_effect(rule, call)) {

@@ -865,6 +865,42 @@ static void aimed_damage(void **state)
     pc_disk_free(disk);
 }
 
+/* A rule that names a function counts the calls that come from it, and no others. */
+static const char *caller;
+
+static bool called_from(const char *function)
+{
+    return caller && strcmp(function, caller) == 0;
+}
+
+static void from_a_function(void **state)
+{
+    struct pc_fault fault = rule(PC_FAULT_EIO, PC_CALL_WRITE, "*", 2);
+    struct pc_disk *disk = new_disk(PC_POSIX);
+    uint32_t a = file(disk, "a", "");
+
+    snprintf(fault.from, sizeof fault.from, "log");
+    pc_disk_add_fault(disk, &fault);
+    assert_int_equal(put(disk, a, 0, "1"), 1); /* nobody is there to ask */
+    assert_int_equal(fault.seen, 0);
+    pc_fault_callers(called_from);
+    caller = "table";
+    assert_int_equal(put(disk, a, 0, "2"), 1);
+    assert_int_equal(put(disk, a, 0, "3"), 1);
+    caller = "log";
+    assert_int_equal(put(disk, a, 0, "4"), 1);
+    assert_int_equal(fault.seen, 1);
+    caller = "table";
+    assert_int_equal(put(disk, a, 0, "5"), 1);
+    caller = "log";
+    assert_int_equal(put(disk, a, 0, "6"), -EIO);
+    assert_int_equal(put(disk, a, 0, "7"), 1);
+    assert_int_equal(fault.seen, 3);
+    assert_int_equal(fault.fired, 1);
+    pc_fault_callers(NULL);
+    pc_disk_free(disk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -897,6 +933,7 @@ int main(void)
         cmocka_unit_test(one_in_so_many),
         cmocka_unit_test(for_a_while),
         cmocka_unit_test(never),
+        cmocka_unit_test(from_a_function),
         cmocka_unit_test(classes),
         cmocka_unit_test(class_names),
     };

@@ -41,18 +41,31 @@ static const void *const *caller(const void *const *frame)
     return (uintptr_t)up > (uintptr_t)frame && distance < FRAME_SIZE_MAX ? up : NULL;
 }
 
-bool layer_site(enum pc_call_kind kind, bool directory, struct pc_site *site)
+static void walk_up(struct pc_site *site)
 {
-    const void *const *frame = layer_frame;
+    const void *const *frame = caller(layer_frame); /* of the interposed call itself */
 
-    if (!site_wanted)
-        return false;
-    *site = (struct pc_site){.kind = kind, .directory = directory};
-    frame = caller(frame); /* of the interposed call itself */
     for (int i = 0; i < PC_SITE_FRAMES && frame; i++) {
         site->frames[i] = frame[1];
         frame = caller(frame);
     }
+}
+
+bool pc_site_now(struct pc_site *site)
+{
+    if (!layer_inside || layer_frame == NULL)
+        return false;
+    *site = (struct pc_site){.kind = PC_CALL_KINDS};
+    walk_up(site);
+    return true;
+}
+
+bool layer_site(enum pc_call_kind kind, bool directory, struct pc_site *site)
+{
+    if (!site_wanted)
+        return false;
+    *site = (struct pc_site){.kind = kind, .directory = directory};
+    walk_up(site);
     if (watcher)
         watcher(watcher_ctx, site);
     return true;

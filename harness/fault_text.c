@@ -16,6 +16,8 @@ void fault_print(FILE *out, const struct pc_fault *fault)
         fprintf(out, " room=%llu", (unsigned long long)fault->room);
     if (fault->aimed)
         fprintf(out, " at=%lld", (long long)fault->at);
+    if (fault->from[0])
+        fprintf(out, " from=%s", fault->from);
     if (fault->rate)
         fprintf(out, " rate=1/%u", (unsigned)fault->rate);
     if (fault->times == PC_FOREVER)
@@ -94,12 +96,18 @@ static const char *set(struct pc_fault *fault, const char *name, const char *val
         fault->room = bytes;
         return NULL;
     }
+    if (strcmp(name, "from") == 0) {
+        if (*value == '\0' || strlen(value) >= sizeof fault->from)
+            return "a function is expected";
+        memcpy(fault->from, value, strlen(value) + 1);
+        return NULL;
+    }
     if (strcmp(name, "rate") == 0)
         return strncmp(value, "1/", 2) == 0 && number(value + 2, &fault->rate)
                    ? NULL
                    : "a rate is expected (1/10)";
     if (strcmp(name, "file") != 0)
-        return "op=, file=, nth=, times=, rate=, errno=, room= or at= is expected";
+        return "op=, file=, nth=, times=, rate=, errno=, room=, at= or from= is expected";
     if (*value == '\0' || strlen(value) >= sizeof fault->file)
         return "a file is expected";
     memcpy(fault->file, value, strlen(value) + 1);

@@ -10,6 +10,8 @@
 #include "base/rng.h"
 #include "powercut/posix.h"
 
+#include "callers.h"
+
 #define CLOCK_START 1000u
 
 static uint64_t session_clock(void *ctx)
@@ -20,6 +22,7 @@ static uint64_t session_clock(void *ctx)
 static void mount_disk(struct session *session)
 {
     pc_disk_step_limit(session->disk, STEP_LIMIT, judge_hang, NULL);
+    callers_watch();
     pc_mount(MOUNT_POINT, session->disk);
 }
 

@@ -446,7 +446,7 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         {"fault eio rate=3", "a rate is expected", "\"\""},
         {"fault eio times=ever", "a number is expected, or forever", "\"\""},
         {"fault eio op=any-name kind=3",
-         "op=, file=, nth=, times=, rate=, errno=, room= or at= is expected", "\"\""},
+         "op=, file=, nth=, times=, rate=, errno=, room=, at= or from= is expected", "\"\""},
         {"fault lostsync op=any-name", "this kind of fault cannot happen to that call", "\"\""},
         {"fault eio file= nth=3", "a file is expected", "\" nth=3\""},
         {"fault eio file=", "a file is expected", "\"\""},

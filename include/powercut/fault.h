@@ -103,11 +103,17 @@ struct pc_fault {
     uint64_t room;          /* PC_FAULT_FULL: bytes that are free when the rule is added */
     bool aimed;             /* damage by a read: only at this byte of the file, */
     int64_t at;             /* from its end when negative */
+    char from[32];          /* only calls from this function; "": all (pc_fault_callers) */
     uint32_t seen;          /* matching calls so far; set to 0 by the caller */
     uint32_t fired;         /* set to 0 by the caller */
 };
 
 #define PC_FOREVER UINT32_MAX
+
+/* Who tells whether the call that is made now comes from a function of that name, directly or
+ * through up to three others. For all disks of the process; borrowed. NULL, as at first: nobody,
+ * and a rule that names a function meets no call. */
+void pc_fault_callers(bool (*called_from)(const char *function));
 
 /* Does the rule fire at more than one call? */
 static inline bool pc_fault_lasts(const struct pc_fault *fault)

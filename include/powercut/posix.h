@@ -35,6 +35,9 @@ struct pc_site {
 };
 
 bool pc_site_equal(const struct pc_site *a, const struct pc_site *b);
+/* Where the call comes from that this thread makes on the disk at this moment (the kind is not
+ * set); for what the disk asks in the middle of one. False: it makes none. */
+bool pc_site_now(struct pc_site *site);
 /* Tells of each read, write, truncate, unlink, rename, fsync and fdatasync on the mount, before it
  * is done. `seen` must not make a simulated call. NULL: no more. */
 void pc_watch_sites(void (*seen)(void *ctx, const struct pc_site *site), void *ctx);
