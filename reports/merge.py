@@ -23,6 +23,17 @@ TIMES = ("_seconds", "_per_second")
 PLACES = {"file", "repeat", "story", "steps", "lanes", "number"}
 
 
+# What is added up, by line; a list or an object of what stands in it.
+SHAPES = {
+    "header": {"build": str, "config_hash": str, "store": str},
+    "unit": {"id": str, "number": int, "units": int, "first": int},
+    "finding": {"signature": str, "rule": str},
+    "summary": {"traces": int, "crash_points": int, "recoveries": int, "recovered_states": int,
+                "exit": int, "canary": str, "legal_images_accounted": str,
+                "legal_images_exhaustive": str, "marks": {}, "store": str, "models": []},
+}
+
+
 class Broken(trace.Unreadable):
     """A unit whose lines are not those that were written."""
 
@@ -35,6 +46,20 @@ def _digest(findings, summary):
     plain = [_without(f, PLACES) for f in findings] + [_without(summary, {"repeat"})]
     text = json.dumps(plain, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _check(record, where):
+    """Has the line what is added up of it?"""
+    if not isinstance(record, dict) or not isinstance(record.get("type"), str):
+        raise Broken(f"{where}: no result: a line needs a type")
+    for name, kind in SHAPES.get(record["type"], {}).items():
+        if name not in record:
+            raise Broken(f"{where}: {record['type']}: no {name}")
+        of = kind if isinstance(kind, type) else type(kind)
+        if type(record[name]) is not of:
+            raise Broken(f"{where}: {record['type']}: {name} is no {of.__name__}")
+    if record["type"] == "summary" and any(type(n) is not int for n in record["marks"].values()):
+        raise Broken(f"{where}: {record['type']}: marks are counts")
 
 
 def read_unit(path):
@@ -55,9 +80,13 @@ def read_unit(path):
         return None
     if f"{zlib.crc32(body.encode()):08x}" != trailer["crc32"] or len(records) != trailer["records"]:
         raise Broken(f"{path}: the lines do not have the checksum of the trailer")
-    kinds = {}
-    for record in records:
+    kinds = {"unit": [], "header": [], "summary": []}
+    for number, record in enumerate(records, 1):
+        _check(record, f"{path}:{number}")
         kinds.setdefault(record["type"], []).append(record)
+    for kind in ("unit", "header", "summary"):
+        if len(kinds[kind]) != 1:
+            raise Broken(f"{path}: {len(kinds[kind])} lines of type {kind}; a unit has one")
     unit, header, summary = kinds["unit"][0], kinds["header"][0], kinds["summary"][0]
     findings = kinds.get("finding", [])
     for finding in findings:
@@ -126,8 +155,10 @@ def collect(paths, complain=lambda text: None):
 
 def _add(total, part):
     for key, value in part.items():
-        if isinstance(value, dict):
-            _add(total.setdefault(key, {}), value)
+        if isinstance(value, dict) or isinstance(total.get(key), dict):
+            if not isinstance(value, dict) or not isinstance(total.setdefault(key, {}), dict):
+                raise Broken(f"{key} is an object in one unit, and none in another")
+            _add(total[key], value)
         elif isinstance(value, bool):
             total[key] = total.get(key, False) or value
         elif isinstance(value, (int, float)):

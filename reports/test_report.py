@@ -7,6 +7,7 @@ import html.parser
 import io
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -363,6 +364,61 @@ class Merging(unittest.TestCase):
         one = [unit_file(self.folder, n) for n in range(3)]
         two = [unit_file(self.folder, n, build="b2") for n in range(3)]
         self.assertEqual([r.exit for r in trace.load(one + two).runs], [0, 0])
+
+    def merge_it(self, *paths):
+        into = os.path.join(self.folder, "into")
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            return merge.main(["--into", into, *paths])
+
+    def test_any_bytes_are_refused_or_left_out(self):
+        """Damage is never a unit that passed. Seeded: one seed, one test."""
+        whole = unit_file(self.folder, 0, [], units=2)
+        other = unit_file(self.folder, 1, [], units=2)
+        self.assertEqual(self.merge_it(whole, other), 0)
+        with open(other, "rb") as file:
+            good = file.read()
+        rng = random.Random(1)
+        codes = set()
+        for _ in range(400):
+            bad = bytearray(good)
+            at = rng.randrange(len(bad))
+            kind = rng.randrange(4)
+            if kind == 0:
+                bad[at] ^= 1 << rng.randrange(8)
+            elif kind == 1:
+                del bad[at:]
+            elif kind == 2:
+                del bad[at:at + rng.randrange(1, 40)]
+            else:
+                bad[at:at] = bytes(rng.randrange(256) for _ in range(rng.randrange(1, 9)))
+            path = os.path.join(self.folder, "bad")
+            with open(path, "wb") as out:
+                out.write(bad)
+            code = self.merge_it(whole, path)
+            if bad.strip(b"\n") != good.strip(b"\n"):
+                self.assertIn(code, (3, 4), bytes(bad))
+            codes.add(code)
+        self.assertLessEqual({3, 4}, codes)
+
+    def test_fields_that_are_missing_or_strange_are_refused(self):
+        """The same with the checksum made right again."""
+        with open(unit_file(self.folder, 0, [finding(task=1)], units=1), encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file][:-1]
+        rng = random.Random(2)
+        for _ in range(400):
+            bad = copy.deepcopy(lines)
+            record = bad[rng.randrange(len(bad))]
+            name = rng.choice(sorted(record))
+            if rng.randrange(2):
+                del record[name]
+            else:
+                record[name] = rng.choice([None, -1, "x", [], {}, [[]], 1e400, True])
+            body = "".join(json.dumps(line) + "\n" for line in bad)
+            path = os.path.join(self.folder, "bad")
+            with open(path, "w", encoding="utf-8") as out:
+                out.write(body + json.dumps({"type": "trailer", "records": len(bad), "crc32":
+                                             f"{zlib.crc32(body.encode()):08x}"}) + "\n")
+            self.assertIn(self.merge_it(path), (0, 1, 3, 4), (record, name))
 
     def test_a_damaged_unit_is_no_unit(self):
         path = unit_file(self.folder, 0)
