@@ -19,7 +19,8 @@
  * M6  An open that finds nothing but live files needs no new manifest: had the last switch or edit
  *     not been synced, the old manifest, log or input table would still be there, since they are
  *     removed after that sync. (A trivial move leaves nothing behind; it may come undone, which
- *     changes no content.) An open that finds more begins a new one before it removes anything. */
+ *     changes no content.) An open that finds more begins a new one before it removes anything. So
+ *     does one without a log, where a flush whose sync failed leaves nothing behind that tells. */
 #include "manifest.h"
 
 void manifest_init(struct manifest *m, struct env *env, struct tables *tables, uint64_t size_max)

@@ -317,7 +317,7 @@ static enum vault_status load(struct recovery *r)
     st = memtable_new(&v->env, &r->mem);
     if (!st)
         st = replay(r);
-    if (st || !r->orphans || v->options.read_only)
+    if (st || v->options.read_only || (!r->orphans && !v->options.no_log))
         return st; /* M6, Y8 */
     st = drop_temporary(r);
     if (!st)
