@@ -5,7 +5,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 BIN    := build/release/bin
 
-.PHONY: all build-release build-dev bootstrap test crashtest conformance valgrind mutants stories mutants-full seams bench report demo \
+.PHONY: all build-release build-dev bootstrap test crashtest conformance valgrind mutants stories search-mistakes mutants-full seams bench report demo \
         doctor tidy format install clean help
 
 all: build-release
@@ -18,6 +18,7 @@ help:
 	@echo "make valgrind    unit tests, scenarios and a slice of the crash test under memcheck"
 	@echo "make mutants     plant known mistakes in the engine; each has to be found (3 seeds)"
 	@echo "make stories     are the stories of planted mistakes small, and do they name the right call?"
+	@echo "make search-mistakes  plant mistakes in the search; each makes a test fail"
 	@echo "make mutants-full  the same with 10 seeds, and other ways to choose crash states beside"
 	@echo "make bench       minivault beside LevelDB, RocksDB, LMDB and SQLite; N=1000000 RUNS=3 ENGINES= WORKLOADS="
 	@echo "make report      a page of all results below powercut-out and build/release: build/report.html"
@@ -74,6 +75,10 @@ mutants: build-release
 
 stories: build-release
 	python3 -B harness/stories_test.py build/release --seeds 3
+
+search-mistakes: build-release
+	python3 -B harness/mistakes_test.py build/release
+	POWERCUT_LONG=1 $(BIN)/lazy_test
 
 mutants-full: build-release
 	crashtests/mutants/run --full

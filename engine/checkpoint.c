@@ -5,10 +5,11 @@
  *     while they are linked or copied.
  * H2  Tables are linked: a table never changes once it is finished, and its content has been
  *     durable since then (S1). Where that cannot be done, or was not wanted, the bytes are copied
- *     and synced. CURRENT appears last, by the same steps as for any new manifest (M2), the first
- *     of which makes the names of the tables durable. Its manifest never has number 1, so that a
- *     directory which a crash left unfinished is refused, or empty, but never taken for a new
- *     database with something in it (Y4).
+ *     and synced. CURRENT is written last, by the steps of any new manifest (M2) but for the first
+ *     sync of the directory: until the last one nobody was promised anything, and a copy of which
+ *     CURRENT outlives a crash without all that it names is refused. Its manifest never has number
+ *     1, so that a directory which a crash left unfinished is refused, or empty, but never taken
+ *     for a new database with something in it (Y4).
  * H3  The parent is synced in the end: only then is the name of the copy durable.
  * H4  A failure is none of the handle: no file of it was touched. What was made is removed. */
 #include "core.h"
@@ -96,6 +97,7 @@ static enum vault_status fill(struct vault *v, const struct core_view *view, str
     enum vault_status st = bring_tables(v, view->version, to, copy);
 
     manifest_init(&m, to, &v->tables, v->options.manifest_size);
+    m.copies = true; /* H2 */
     m.next_file = atomic_get(&v->manifest.next_file);
     must(m.next_file > 1);
     edit.log = m.next_file + 1; /* behind the number of the manifest */

@@ -211,7 +211,7 @@ static enum vault_status begin(struct manifest *m, const struct edit *edit, cons
         st = record_sync(m->env, &m->out);
     if (!st)
         st = write_current(m, number, m->out.synced);
-    if (!st)
+    if (!st && !m->copies)
         st = os_sync_dir(m->env); /* M2: before the rename */
     if (!st)
         st = os_rename(m->env, FORMAT_NAME_TEMPORARY, FORMAT_NAME_CURRENT);

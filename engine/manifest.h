@@ -12,6 +12,7 @@ struct manifest {
     struct tables *tables;
     struct record_writer out;
     bool open;            /* this handle has begun `out` */
+    bool copies;          /* it is of a copy: nobody has been told of it before all is durable */
     uint64_t number;      /* of the manifest in force; 0: none */
     uint64_t current_len; /* bytes of it that CURRENT vouches for */
     uint64_t loaded_end;  /* where reading it ended */

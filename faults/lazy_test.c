@@ -4,7 +4,11 @@
  * over older ones, and asks for each checksum before it looks at the bytes. On random histories
  * under every model with a lattice:
  *   A1  the weights of the leaves sum to the number of legal sets, always;
- *   A2  what the toy finds over the leaves is what it finds over all legal sets, tried one by one.
+ *   A2  what the toy finds over the leaves is what it finds over all legal sets, tried one by one;
+ *   A3  crash points before a sync, and the end, are enough;
+ *   A5  equal answers so far, equal question next: asked of every leaf.
+ * With POWERCUT_LONG in the environment: a million leaves, every instance up to 2^14 legal sets and
+ * one in 64 up to 2^20 tried one by one.
  * Five ways to recover: stop at the first bad record; go on behind it; look for the next good one
  * byte by byte; look at the log from both ends; take a record without asking for its checksum. */
 #include <setjmp.h>
@@ -295,23 +299,49 @@ static void search(struct toy *toy, struct pc_image *image, struct search *out)
     mpz_clears(legal, sum, weight, NULL);
 }
 
-static void brute(struct toy *toy, struct pc_image *image, struct set *out)
+/* Every legal set: item 0 is the highest bit, and what fails at item i fails with all that follows.
+ * Answers how many there are. */
+static uint64_t brute(struct toy *toy, struct pc_image *image, struct set *out)
 {
-    uint32_t n = (uint32_t)pc_image_items(image);
+    uint32_t n = (uint32_t)pc_image_items(image), i;
+    uint64_t legal = 0, next;
 
     out->count = 0;
-    for (uint32_t subset = 0; subset >> n == 0; subset++) {
-        bool legal = true;
-
+    assert_true(n < 60);
+    for (uint64_t subset = 0; subset >> n == 0; subset = next) {
+        next = subset + 1;
         pc_image_begin(image, NULL, PC_FILL_ZERO);
-        for (uint32_t i = 0; legal && i < n; i++)
-            legal = pc_image_set(image, i, subset >> i & 1);
-        if (!legal)
+        for (i = 0; i < n; i++)
+            if (!pc_image_set(image, i, subset >> (n - 1 - i) & 1))
+                break;
+        if (i < n) {
+            next = ((subset >> (n - 1 - i)) + 1) << (n - 1 - i);
             continue;
+        }
+        legal++;
         pc_disk_reboot(toy->disk, image);
         recover(toy);
         set_add(out, toy->found);
     }
+    return legal;
+}
+
+/* Is this instance tried set by set? */
+static bool tried(struct pc_image *image, uint64_t number, bool all)
+{
+    bool answer = false;
+    double legal;
+    mpz_t count;
+
+    mpz_init(count);
+    pc_image_begin(image, NULL, PC_FILL_ZERO);
+    if (pc_image_count(image, 100000, count) && pc_image_items(image) < 60) {
+        legal = mpz_get_d(count);
+        answer = legal <= 512 || (legal <= 16384 && (all || number % 16 == 0)) ||
+                 (legal <= 1048576 && all && number % 64 == 0);
+    }
+    mpz_clear(count);
+    return answer;
 }
 
 static const enum pc_model models[] = {PC_PREFIX,       PC_POSIX,          PC_POSIX_MIN,
@@ -319,12 +349,13 @@ static const enum pc_model models[] = {PC_PREFIX,       PC_POSIX,          PC_PO
 
 static void a1_a2_partition_and_outcomes(void **state)
 {
-    uint64_t orders = 0, compared = 0, leaves = 0, assumed = 0, capped = 0, sets = 0;
+    uint64_t orders = 0, compared = 0, leaves = 0, assumed = 0, capped = 0, sets = 0, legal = 0;
+    bool all = getenv("POWERCUT_LONG") != NULL;
     static struct search found;
-    static struct set all;
+    static struct set every;
     static struct toy toy;
 
-    for (uint64_t seed = 0; orders < 10000; seed++) {
+    for (uint64_t seed = 0; orders < 10000 || (all && leaves < 1000000); seed++) {
         static const uint32_t units[] = {8, 16, 32, 64};
         struct rng rng = rng_seeded(seed);
         struct shape shape = {.calls = 2 + (uint32_t)rng_below(&rng, 7)};
@@ -343,28 +374,73 @@ static void a1_a2_partition_and_outcomes(void **state)
             toy.recovery = (enum recovery)(seed / 6 % RECOVERIES);
             toy.chunk = rng_chance(&rng, 1, 2) ? shape.unit : 1 + rng_below(&rng, 100);
             search(&toy, image, &found);
-            orders++;
+            orders += !found.capped; /* its sum was checked */
+            capped += found.capped;
             leaves += found.leaves;
             assumed += found.assumed;
-            capped += found.capped;
-            if (pc_image_items(image) <= 11 && !found.capped) {
-                brute(&toy, image, &all);
-                for (uint32_t i = 0; i < all.count; i++)
-                    assert_true(set_has(&found.outcomes, all.hashes[i]));
-                assert_int_equal(all.count, found.outcomes.count);
+            if (!found.capped && tried(image, orders, all)) {
+                legal += brute(&toy, image, &every);
+                for (uint32_t i = 0; i < every.count; i++)
+                    assert_true(set_has(&found.outcomes, every.hashes[i]));
+                assert_int_equal(every.count, found.outcomes.count);
                 compared++;
-                sets += all.count;
+                sets += every.count;
             }
             pc_disk_free(toy.disk);
         }
         pc_image_free(image);
         pc_disk_free(disk);
     }
-    print_message("%u orders (%u not finished), %u leaves, %u checks said to fail; %u compared "
-                  "with brute force, %u outcomes\n",
-                  (unsigned)orders, (unsigned)capped, (unsigned)leaves, (unsigned)assumed,
-                  (unsigned)compared, (unsigned)sets);
-    assert_true(compared > 5000 && assumed > 5000 && capped < orders / 6);
+    print_message(
+        "%u orders, their weights summed (%u more not finished), %u leaves, %u checks said "
+        "to fail; %u compared with all of their %u legal sets, %u outcomes\n",
+        (unsigned)orders, (unsigned)capped, (unsigned)leaves, (unsigned)assumed, (unsigned)compared,
+        (unsigned)legal, (unsigned)sets);
+    assert_true(compared > 6000 && assumed > 5000 && capped < orders / 6);
+}
+
+/* A3: what the toy finds at any point it finds at one of the frontier points, be it where a file or
+ * the directory is synced. */
+static void a3_frontiers_are_enough(void **state)
+{
+    static struct set frontier, other;
+    uint64_t points = 0, frontiers = 0, systems = 0;
+    static struct toy toy;
+
+    for (uint64_t seed = 0; systems < 400; seed++) {
+        struct rng rng = rng_seeded(seed ^ 77777);
+        struct shape shape = {
+            .calls = 4 + (uint32_t)rng_below(&rng, 4), .payload_most = 12, .unit = 16, .block = 32};
+        struct pc_disk *disk = history(&rng, models[seed % 6], &shape);
+        bool small = true;
+
+        frontier.count = other.count = 0;
+        toy.recovery = (enum recovery)(seed / 6 % RECOVERIES);
+        toy.chunk = shape.unit;
+        for (size_t k = 0; k <= pc_disk_call_count(disk) && small; k++) {
+            struct pc_image *image = pc_image_new(disk, k);
+            struct set *set = pc_disk_is_frontier(disk, k) ? &frontier : &other;
+            static struct set found;
+
+            small = pc_image_items(image) <= 12;
+            toy.disk = pc_disk_boot(image);
+            if (small)
+                (void)brute(&toy, image, &found);
+            for (uint32_t i = 0; small && i < found.count; i++)
+                set_add(set, found.hashes[i]);
+            points += small;
+            frontiers += small && set == &frontier;
+            pc_disk_free(toy.disk);
+            pc_image_free(image);
+        }
+        for (uint32_t i = 0; small && i < other.count; i++)
+            assert_true(set_has(&frontier, other.hashes[i]));
+        systems += small;
+        pc_disk_free(disk);
+    }
+    print_message("%u systems, %u points, %u of them frontiers\n", (unsigned)systems,
+                  (unsigned)points, (unsigned)frontiers);
+    assert_true(frontiers * 2 < points);
 }
 
 /* One record of 2,600 bytes and four of 50 in its last sector, nothing synced: 192 choices of the
@@ -400,7 +476,7 @@ static void packed_records(void **state)
     toy.recovery = STOP;
     toy.chunk = 512;
     search(&toy, image, &found);
-    brute(&toy, image, &all);
+    assert_int_equal(brute(&toy, image, &all), 192);
     print_message("%u leaves, %u outcomes\n", (unsigned)found.leaves,
                   (unsigned)found.outcomes.count);
     assert_int_equal(found.outcomes.count, 6);
@@ -410,6 +486,61 @@ static void packed_records(void **state)
     pc_disk_free(toy.disk);
     pc_image_free(image);
     pc_disk_free(disk);
+}
+
+/* A1 where groups overlap: any clauses ("not all of these"), counted and tried. */
+static void clauses_are_counted(void **state)
+{
+    uint64_t compared = 0, overlap = 0;
+
+    for (uint64_t seed = 0; compared < 3000; seed++) {
+        struct rng rng = rng_seeded(seed ^ 424242);
+        struct shape shape = {
+            .calls = 3 + (uint32_t)rng_below(&rng, 4), .payload_most = 12, .unit = 16, .block = 32};
+        struct pc_disk *disk = history(&rng, models[seed % 6], &shape);
+        struct pc_image *image = pc_image_new(disk, pc_disk_call_count(disk));
+        uint32_t n = (uint32_t)pc_image_items(image), clauses = 2 + (uint32_t)rng_below(&rng, 3);
+        uint32_t literals[4][3], uses[16] = {0};
+        uint64_t legal = 0;
+        mpz_t count;
+
+        mpz_init(count);
+        if (n >= 4 && n <= 10) {
+            for (uint32_t c = 0; c < clauses; c++)
+                for (uint32_t i = 0; i < 3; i++) {
+                    literals[c][i] = (uint32_t)rng_below(&rng, n) << 1 | rng_chance(&rng, 2, 3);
+                    uses[literals[c][i] >> 1] |= 1u << c;
+                }
+            for (uint32_t subset = 0; subset >> n == 0; subset++) {
+                bool holds = true;
+
+                pc_image_begin(image, NULL, PC_FILL_ZERO);
+                for (uint32_t i = 0; holds && i < n; i++)
+                    holds = pc_image_set(image, i, subset >> i & 1);
+                for (uint32_t c = 0; holds && c < clauses; c++) {
+                    bool all = true;
+
+                    for (uint32_t i = 0; i < 3; i++)
+                        all &= (subset >> (literals[c][i] >> 1) & 1) == (literals[c][i] & 1);
+                    holds = !all;
+                }
+                legal += holds;
+            }
+            pc_image_begin(image, NULL, PC_FILL_ZERO);
+            for (uint32_t c = 0; c < clauses; c++)
+                clause_add(image, literals[c], 3);
+            assert_true(pc_image_count(image, 100000, count));
+            assert_int_equal(mpz_get_ui(count), legal);
+            compared++;
+            for (uint32_t i = 0; i < n; i++)
+                overlap += __builtin_popcount(uses[i]) > 1;
+        }
+        mpz_clear(count);
+        pc_image_free(image);
+        pc_disk_free(disk);
+    }
+    print_message("%u images with clauses, %u items in more than one\n", (unsigned)compared,
+                  (unsigned)overlap);
 }
 
 /* n records of m units each, nothing synced: 2^(nm) legal sets, 2n + 1 leaves, n + 1 outcomes. */
@@ -458,6 +589,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a1_a2_partition_and_outcomes),
+        cmocka_unit_test(a3_frontiers_are_enough),
+        cmocka_unit_test(clauses_are_counted),
         cmocka_unit_test(packed_records),
         cmocka_unit_test(closed_form),
     };

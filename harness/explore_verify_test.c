@@ -4,8 +4,10 @@
  *   A4  a recovery that looks at bytes that no checksum has passed is flagged, whether it then
  *       reads, writes or recovers something else; one that does not is not.
  *
- * A1 and A2 on random orders and toy recoveries are in faults/lazy_test.c; A3 (frontiers), and A5
- * (determinism) are in explore_test.c; A6 is conformance_test.c. */
+ *   A5  a recovery reads, writes, finds and asks for the same, whatever was recovered before.
+ *
+ * A1 and A2 on random orders and toy recoveries are in faults/lazy_test.c; A3 (frontiers), and the
+ * rest of A5 (determinism) in explore_test.c; A6 is conformance_test.c. README.md has them all. */
 #include "explore.h"
 
 #include <fcntl.h>
@@ -20,6 +22,7 @@
 #include "base/rng.h"
 #include "play.h"
 #include "powercut/hooks.h"
+#include "powercut/verdict.h"
 #include "sum.h"
 
 extern const struct pc_store store_minivault;
@@ -237,9 +240,76 @@ static void a4_looking_at_unverified_bytes_is_flagged(void **state)
         assert_true(flagged[kind] > 4 || (kind == PEEP_AND_KEEP && flagged[kind] + other > 4));
 }
 
+/* ---- A5 ---- */
+
+struct trail {
+    uint64_t seen, looks, log, requests;
+    size_t peak, used;
+};
+
+static struct trail recovered(struct judge *judge, struct session *session, size_t k, bool newest)
+{
+    struct pc_image *image = pc_image_new(session->disk, k);
+    struct question question = {0};
+    struct verdict verdict;
+    size_t opened;
+    struct trail trail;
+
+    for (uint32_t i = 0; i < pc_image_items(image); i++)
+        pc_image_set(image, i, newest);
+    question.model = session_judge(session, k, &question.at, &question.trust);
+    question.now = model_clock(question.model, question.at);
+    judge_image(judge, image, &question, &verdict, &opened);
+    assert_int_equal(verdict.rule, RULE_NONE);
+    trail = (struct trail){seen_hash(&judge->seen),   pc_disk_looks(judge->disk),
+                           pc_disk_hash(judge->disk), judge->heap.requests,
+                           judge->heap.peak,          judge->heap.used};
+    pc_image_free(image);
+    return trail;
+}
+
+/* What a recovery does, and which memory it gets, does not depend on the recoveries before it. */
+static void a5_a_recovery_forgets_the_one_before(void **state)
+{
+    uint32_t compared = 0, differ = 0;
+
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        struct judge judges[2];
+        struct session session;
+        struct trace trace;
+
+        random_trace(&trace, seed, PC_POSIX);
+        session_init(&session, &trace, &store_minivault);
+        for (uint32_t i = 0; i < trace.op_count; i++)
+            session_apply(&session, i, NULL);
+        session_end_epoch(&session);
+        for (int j = 0; j < 2; j++)
+            judge_init(&judges[j], &store_minivault, trace.tuning);
+        for (size_t k = 0; k <= pc_disk_call_count(session.disk); k++) {
+            struct trail first = recovered(&judges[0], &session, k, true);
+            struct trail other = recovered(&judges[0], &session, k, false);
+            struct trail again = recovered(&judges[0], &session, k, true);
+            struct trail fresh = recovered(&judges[1], &session, k, true);
+
+            assert_memory_equal(&first, &again, sizeof first);
+            assert_memory_equal(&first, &fresh, sizeof first);
+            differ += memcmp(&first, &other, sizeof first) != 0;
+            compared++;
+        }
+        for (int j = 0; j < 2; j++)
+            judge_release(&judges[j]);
+        session_release(&session);
+        trace_release(&trace);
+    }
+    print_message("%u points; at %u of them another image makes another recovery\n",
+                  (unsigned)compared, (unsigned)differ);
+    assert_true(compared > 150 && differ > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a5_a_recovery_forgets_the_one_before),
         cmocka_unit_test(a2_by_use_and_by_reads_find_the_same),
         cmocka_unit_test(a4_looking_at_unverified_bytes_is_flagged),
     };
