@@ -81,7 +81,7 @@ static int write_fails(struct pc_disk *disk, struct pc_call *call, const struct 
         call->done = call->length / 2;
         call->flags |= PC_CALL_SHORT;
     } else if (fault && fault->kind == PC_FAULT_LOSTSYNC) {
-        call->flags |= PC_CALL_LIED;
+        call->flags |= PC_CALL_LIED | (fault->unordered ? PC_CALL_UNORDERED : 0);
     }
     return 0;
 }

@@ -3,7 +3,9 @@
  *   S1 A sync forces micro-ops that were issued before it, and all that they need (log_force).
  *      Which ones, per call and model, is the table in README.md.
  *   S2 A failed sync drops the dirty pages (writeback.c).
- *   S3 A sync that lies is a call of the log and forces nothing. */
+ *   S3 A sync that lies is a call of the log and forces nothing. If nothing is in order after it
+ *      either, an image that knows of it ignores the edges to what was issued before (image.c, I4).
+ */
 #include "inner.h"
 
 #include <errno.h>
@@ -142,7 +144,7 @@ static int sync_fails(struct pc_disk *disk, struct inode *inode, struct pc_call 
     if (fault == NULL && !was)
         fault = space_late(disk, inode, call);
     if (fault && fault->kind == PC_FAULT_LOSTSYNC && !was) {
-        call->flags |= PC_CALL_LIED;
+        call->flags |= PC_CALL_LIED | (fault->unordered ? PC_CALL_UNORDERED : 0);
         return 0;
     }
     if (fault == NULL && !was && (inode == NULL || !writeback_is_bad(disk, inode, from, to)))

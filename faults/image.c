@@ -11,7 +11,10 @@
  *      Where sets are no lattice, leap.c takes the place of the edges.
  *   I2 Two different sequences of answers disagree on some item: no set is visited twice.
  *   I3 A place is asked for its size before its content, and for its mapping before its data:
- *      what lies beyond the end or in a hole is not looked at. */
+ *      what lies beyond the end or in a hole is not looked at.
+ *   I4 After a lie that keeps no order, nothing waits for what was issued before the lie, but what
+ *      is on the same place: versions of a unit, sizes of a file, changes of a name. A block that
+ *      was mapped ahead of its data reads as undefined then, whatever the model. */
 #include "inner.h"
 
 #include <stdlib.h>
@@ -43,6 +46,22 @@ static void find_items(struct pc_image *image)
     }
 }
 
+static uint32_t needs(const struct pc_image *image, uint32_t node, const uint32_t *behind,
+                      uint32_t *out, uint32_t count);
+
+/* Adds what `before` is to what needs it: an item, or what it stands for. */
+static uint32_t need(const struct pc_image *image, uint32_t before, const uint32_t *behind,
+                     uint32_t *out, uint32_t count)
+{
+    if (image->item_of[before] != NONE)
+        out[count++] = image->item_of[before];
+    else if (image->disk->log.nodes[before].voided_at < image->k)
+        count = needs(image, before, behind, out, count);
+    else if (behind && behind[before] != NONE)
+        out[count++] = behind[before];
+    return count;
+}
+
 /* Adds to `out` the open items that node needs, seen through dropped ones and past forced ones. */
 static uint32_t needs(const struct pc_image *image, uint32_t node, const uint32_t *behind,
                       uint32_t *out, uint32_t count)
@@ -52,12 +71,14 @@ static uint32_t needs(const struct pc_image *image, uint32_t node, const uint32_
     for (uint32_t i = 0; i < log_edges(log, node); i++) {
         uint32_t before = log->edges[log->nodes[node].first_edge + i];
 
-        if (image->item_of[before] != NONE)
-            out[count++] = image->item_of[before];
-        else if (log->nodes[before].voided_at < image->k)
-            count = needs(image, before, behind, out, count);
-        else if (behind && behind[before] != NONE)
-            out[count++] = behind[before];
+        if (image_orders(image, before))
+            count = need(image, before, behind, out, count);
+    }
+    for (uint32_t i = 0; image->lie != NONE && i < log_effects(log, node); i++) {
+        uint32_t prev = log_before(log, log->nodes[node].first_effect + i);
+
+        if (prev != NONE && !image_orders(image, log->effects[prev].node))
+            count = need(image, log->effects[prev].node, NULL, out, count);
     }
     return count;
 }
@@ -83,7 +104,8 @@ static uint32_t *find_behind(const struct pc_image *image)
             if (kind == PC_ITEM_NAME || kind == PC_ITEM_TRUNCATE ||
                 (kind == PC_ITEM_MAP && log->effects[log->nodes[before].first_effect].unmaps))
                 item = image->item_of[before] != NONE ? image->item_of[before] : item;
-            if (item != NONE && (behind[i] == NONE || item > behind[i]))
+            if (item != NONE && image_orders(image, image->items[item]) &&
+                (behind[i] == NONE || item > behind[i]))
                 behind[i] = item;
         }
     }
@@ -92,9 +114,12 @@ static uint32_t *find_behind(const struct pc_image *image)
 
 static void find_edges(struct pc_image *image)
 {
-    uint32_t n = image->item_count, edges = 0, room = image->disk->log.edge_count + 1;
+    const struct log *log = &image->disk->log;
+    uint32_t n = image->item_count, edges = 0, room = log->edge_count + 1;
     uint32_t *fill = calloc(n + 1, sizeof *fill), *behind = find_behind(image);
 
+    if (image->lie != NONE)
+        room += log->effect_count;
     image->before = malloc(room * sizeof *image->before);
     image->before_at = calloc(n + 2, sizeof *image->before_at);
     image->after_at = calloc(n + 2, sizeof *image->after_at);
@@ -122,6 +147,14 @@ static void find_edges(struct pc_image *image)
     free(fill);
 }
 
+static uint32_t newest_lie(const struct log *log, uint32_t k)
+{
+    while (k > 0 && log->first_unordered < k)
+        if (log->calls[--k].flags & PC_CALL_UNORDERED)
+            return k;
+    return NONE;
+}
+
 /* What calls before `k` forced is durable, of what calls before `end` issued the rest is open. */
 static struct pc_image *image_new(struct pc_disk *disk, size_t k, size_t end)
 {
@@ -134,6 +167,7 @@ static struct pc_image *image_new(struct pc_disk *disk, size_t k, size_t end)
     must(disk->image == NULL);
     image->disk = disk;
     image->k = (uint32_t)k;
+    image->lie = newest_lie(log, image->k);
     image->node_count = end < log->call_count ? log->call_nodes[end] : log->node_count;
     n = (size_t)image->node_count + 1;
     image->items = malloc(n * sizeof *image->items);
@@ -571,6 +605,16 @@ static bool dropped(const struct pc_image *image, uint32_t e, uint32_t incarnati
     return false;
 }
 
+/* I4: was data issued for this life of the block? */
+static bool was_written(const struct pc_image *image, uint32_t e, uint32_t incarnation)
+{
+    for (; e != NONE; e = effect_at(image, e)->prev)
+        if (effect_at(image, e)->node < image->node_count &&
+            effect_at(image, e)->incarnation == incarnation)
+            return true;
+    return false;
+}
+
 /* Undefined bytes in [from, to) of a unit that begins at `start` of the file. */
 static void fill_undefined(const struct pc_image *image, uint32_t ino, uint64_t start,
                            uint8_t *data, uint32_t from, uint32_t to)
@@ -648,7 +692,8 @@ const struct block *image_unit_content(struct pc_image *image, uint32_t ino, uin
     if (inode && journal && e == NONE && mapped->incarnation != 0) {
         uint32_t last = index < inode->unit_room ? inode->units[index].last : NONE;
 
-        undefined = image->disk->rules->undefined || dropped(image, last, mapped->incarnation);
+        undefined = image->disk->rules->undefined || dropped(image, last, mapped->incarnation) ||
+                    (image->lie != NONE && was_written(image, last, mapped->incarnation));
     }
     if (e == NONE)
         content = journal && mapped->incarnation != 0 ? NULL : base_unit(image, ino, index);

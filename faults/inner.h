@@ -297,6 +297,7 @@ struct pc_image {
     struct pc_disk *disk;
     uint32_t k;          /* what calls before this one forced and dropped counts */
     uint32_t node_count; /* of the log: what is issued; at k, or after call k when inside it */
+    uint32_t lie;        /* newest call before k that was PC_CALL_UNORDERED; NONE: none */
     uint32_t *items;     /* node of each item */
     uint32_t item_count;
     uint32_t *item_of; /* item of each node, or NONE */
@@ -328,6 +329,12 @@ struct pc_image {
 };
 
 void counter_free(struct counter *counter);
+
+/* I4: must what comes after this node in the order still wait for it? */
+static inline bool image_orders(const struct pc_image *image, uint32_t before)
+{
+    return image->lie == NONE || image->disk->log.nodes[before].call > image->lie;
+}
 
 /* leap.c: legal sets that are closed under union only. Makes image->leap once nodes, items and
  * initial states are there, and marks what no legal set has as lost. */

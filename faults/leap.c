@@ -61,8 +61,16 @@ static void find_ordered(const struct pc_image *image, uint8_t *in_p)
 
         if (node->add_half)
             in = in && image->state[i + 1] != NODE_OUT;
-        for (uint32_t e = 0; in && e < log_edges(log, i); e++)
-            in = in_p[log->edges[node->first_edge + e]];
+        for (uint32_t e = 0; in && e < log_edges(log, i); e++) {
+            uint32_t before = log->edges[node->first_edge + e];
+
+            in = in_p[before] || !image_orders(image, before);
+        }
+        for (uint32_t e = 0; image->lie != NONE && in && e < log_effects(log, i); e++) {
+            uint32_t prev = log_before(log, node->first_effect + e);
+
+            in = prev == NONE || in_p[log->effects[prev].node];
+        }
         in_p[i] = in;
     }
 }
@@ -87,7 +95,7 @@ static void take_sizes(const struct pc_image *image, uint8_t *in_p)
             witness[effect->ino] = until;
     }
     for (uint32_t i = 0; i < image->node_count; i++)
-        if (first_effect(image, i)->kind == PC_ITEM_SIZE &&
+        if (first_effect(image, i)->kind == PC_ITEM_SIZE && image_orders(image, i) &&
             witness[first_effect(image, i)->ino] <= log->nodes[i].call)
             in_p[i] = false;
 }

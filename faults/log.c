@@ -40,6 +40,7 @@ void log_clear(struct log *log)
     log->node_count = log->effect_count = log->edge_count = log->call_count = 0;
     log->dependence_count = 0;
     log->last_journal = NONE;
+    log->first_unordered = NEVER;
     log->hash = 0;
 }
 
@@ -66,6 +67,8 @@ uint32_t log_call(struct log *log, const struct pc_call *call)
     log->call_nodes =
         grown(log->call_nodes, &log->call_node_room, log->call_count + 1, sizeof *log->call_nodes);
     log->calls[log->call_count] = *call;
+    if (call->flags & PC_CALL_UNORDERED && log->first_unordered == NEVER)
+        log->first_unordered = log->call_count;
     log->call_nodes[log->call_count] = log->node_count;
     log_mix(log, (uint64_t)call->kind << 56 ^ (uint64_t)call->flags << 48 ^ call->offset);
     log_mix(log, call->length << 1 ^ call->done);
@@ -212,4 +215,14 @@ const char *log_path(const struct log *log, const struct effect *effect)
     if (effect->kind == PC_ITEM_NAME)
         return effect->path;
     return call->kind == PC_CALL_RENAME ? call->to : call->path;
+}
+
+uint32_t log_before(const struct log *log, uint32_t effect)
+{
+    const struct effect *this = &log->effects[effect];
+
+    return this->prev != NONE && this->kind == PC_ITEM_DATA &&
+                   log->effects[this->prev].incarnation != this->incarnation
+               ? NONE
+               : this->prev;
 }

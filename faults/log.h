@@ -98,7 +98,8 @@ struct log {
     uint32_t dependence_count, dependence_room;
     bool leaps; /* set by the disk; dependences are kept and used only then */
     uint32_t call_count, call_room, call_node_room;
-    uint32_t last_journal; /* newest N or T */
+    uint32_t first_unordered; /* the first call that is PC_CALL_UNORDERED; NEVER: none */
+    uint32_t last_journal;    /* newest N or T */
     uint64_t hash;
     uint32_t *stack; /* scratch of log_force */
     uint32_t stack_room;
@@ -124,6 +125,8 @@ static inline uint32_t log_dependences(const struct log *log, uint32_t node)
            log->nodes[node].first_dependence;
 }
 
+/* The effect before this one on the very same place; data of another life of a block is not. */
+uint32_t log_before(const struct log *log, uint32_t effect);
 /* What an effect is on: the file or the entry, as it was named then. */
 const char *log_path(const struct log *log, const struct effect *effect);
 

@@ -16,6 +16,8 @@ void fault_print(FILE *out, const struct pc_fault *fault)
         fprintf(out, " room=%llu", (unsigned long long)fault->room);
     if (fault->aimed)
         fprintf(out, " at=%lld", (long long)fault->at);
+    if (fault->unordered)
+        fputs(" order=none", out);
     if (fault->from[0])
         fprintf(out, " from=%s", fault->from);
     if (fault->rate)
@@ -96,6 +98,10 @@ static const char *set(struct pc_fault *fault, const char *name, const char *val
         fault->room = bytes;
         return NULL;
     }
+    if (strcmp(name, "order") == 0) {
+        fault->unordered = strcmp(value, "none") == 0;
+        return fault->unordered ? NULL : "order=none is expected";
+    }
     if (strcmp(name, "from") == 0) {
         if (*value == '\0' || strlen(value) >= sizeof fault->from)
             return "a function is expected";
@@ -107,7 +113,7 @@ static const char *set(struct pc_fault *fault, const char *name, const char *val
                    ? NULL
                    : "a rate is expected (1/10)";
     if (strcmp(name, "file") != 0)
-        return "op=, file=, nth=, times=, rate=, errno=, room=, at= or from= is expected";
+        return "op=, file=, nth=, times=, rate=, errno=, room=, at=, from= or order= is expected";
     if (*value == '\0' || strlen(value) >= sizeof fault->file)
         return "a file is expected";
     memcpy(fault->file, value, strlen(value) + 1);
@@ -137,6 +143,8 @@ const char *fault_parse(const char **text, struct pc_fault *fault)
     if (fault->kind == PC_FAULT_FULL && fault->error && fault->error != ENOSPC &&
         fault->error != EDQUOT)
         return "errno=ENOSPC or errno=EDQUOT is expected";
+    if (fault->unordered && fault->kind != PC_FAULT_LOSTSYNC)
+        return "order= is for syncs that lie";
     if (fault->aimed && (fault->call != PC_CALL_READ || !pc_fault_fits(fault->kind, PC_CALL_READ)))
         return "at= is for what a read meets";
     if (!pc_fault_fits(fault->kind, fault->call))

@@ -144,6 +144,7 @@ static void show_log(const struct pc_disk *disk, FILE *out)
         const char *word;
     } flags[] = {{PC_CALL_FAILED, " failed"},
                  {PC_CALL_LIED, " lied"},
+                 {PC_CALL_UNORDERED, " unordered"},
                  {PC_CALL_SHORT, " short"},
                  {PC_CALL_DSYNC, " dsync"}};
 

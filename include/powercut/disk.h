@@ -75,10 +75,11 @@ void pc_disk_settle(struct pc_disk *disk);
 /* ---- the log of calls ---- */
 
 enum {
-    PC_CALL_FAILED = 1, /* answered an error by a fault */
-    PC_CALL_LIED = 2,   /* a sync that answered 0 and forced nothing */
-    PC_CALL_SHORT = 4,  /* a write that accepted less than asked */
-    PC_CALL_DSYNC = 8   /* a write through O_SYNC or O_DSYNC */
+    PC_CALL_FAILED = 1,    /* answered an error by a fault */
+    PC_CALL_LIED = 2,      /* a sync that answered 0 and forced nothing */
+    PC_CALL_SHORT = 4,     /* a write that accepted less than asked */
+    PC_CALL_DSYNC = 8,     /* a write through O_SYNC or O_DSYNC */
+    PC_CALL_UNORDERED = 16 /* a lie after which what was issued before may survive in any order */
 };
 
 struct pc_call {

@@ -55,7 +55,7 @@ enum pc_fault_kind {
     PC_FAULT_SHORT,    /* write: only a leading part is accepted; half of it, at least one byte */
     PC_FAULT_BITROT,   /* read: one bit of what is read is wrong, from then on, until the place is
                         * written again; crash images are not touched */
-    PC_FAULT_LOSTSYNC, /* sync answers 0 and makes nothing durable */
+    PC_FAULT_LOSTSYNC, /* sync answers 0 and makes nothing durable; see `unordered` */
     PC_FAULT_STICKY, /* sync: as PC_FAULT_EIO, and the units that were to be written stay bad: each
                         * sync that has to write one of them fails */
     PC_FAULT_SILENT, /* write: it succeeds, but writing it back fails: the next sync of a descriptor
@@ -103,6 +103,8 @@ struct pc_fault {
     uint64_t room;          /* PC_FAULT_FULL: bytes that are free when the rule is added */
     bool aimed;             /* damage by a read: only at this byte of the file, */
     int64_t at;             /* from its end when negative */
+    bool unordered;         /* PC_FAULT_LOSTSYNC: nor does the device keep any order among what was
+                             * written before it, not even a file system's; but on one place */
     char from[32];          /* only calls from this function; "": all (pc_fault_callers) */
     uint32_t seen;          /* matching calls so far; set to 0 by the caller */
     uint32_t fired;         /* set to 0 by the caller */
