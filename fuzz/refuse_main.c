@@ -1,6 +1,8 @@
 /* refuse_main.c: plays scenarios again and again, and refuses the store one request for memory in
- * each: the first, the second, and so on, until there is none left to refuse. No explorer: this
- * asks about the way back out of every function, not about what a power cut leaves.
+ * each: the first, the second, and so on, until there is none left to refuse. Then each of them and
+ * all that follow it, for ever: till the store was opened four times in vain, as a fault that lasts
+ * ends in a scenario. No explorer: this asks about the way back out of every function, not about
+ * what a power cut leaves.
  *
  *   refuse_memory FILE.crash...
  *
@@ -25,13 +27,17 @@
 static const struct pc_store *inner;
 static uint64_t requests, refused_at; /* of one play, over all opens; 0: none is refused */
 static bool refused;
+static bool for_ever;    /* all that follow, too */
+static uint32_t in_vain; /* opens since the first refusal */
+
+#define OPENS_IN_VAIN 3u /* that follow the first */
 
 static void *sometimes(void *heap, size_t size)
 {
-    if (++requests == refused_at) {
+    if (++requests == refused_at)
         refused = true;
+    if (requests == refused_at || (refused && for_ever && in_vain <= OPENS_IN_VAIN))
         return NULL;
-    }
     return heap_alloc(heap, size);
 }
 
@@ -40,6 +46,7 @@ static enum pc_store_status open_inner(const struct pc_store_env *env, void **db
 {
     struct pc_store_env mine = *env;
 
+    in_vain += refused;
     mine.alloc = sometimes;
     return inner->open(&mine, db, error);
 }
@@ -67,7 +74,9 @@ static void play_once(const struct trace *scenario, const struct pc_store *store
     mark = trace.fault_count++;
     trace.faults[mark] =
         (struct pc_fault){.kind = PC_FAULT_EIO, .call = PC_CALL_WRITE, .file = "*"};
-    requests = 0;
+    if (for_ever)
+        trace.faults[mark].times = PC_FOREVER;
+    requests = in_vain = 0;
     refused_at = nth;
     refused = false;
     play_init(&play, &trace, store, NULL, &finding);
@@ -127,6 +136,8 @@ static bool typed(const struct trace *trace, const struct outcome *outcome)
                  trace->faults[i].kind == PC_FAULT_METADATA;
     if (outcome->rule == RULE_OPEN && lasts)
         return true; /* opened later than planned, on a disk that fails by then, or lied before */
+    if (outcome->rule == RULE_OPEN && for_ever && in_vain <= OPENS_IN_VAIN)
+        return strstr(outcome->text, "NO_MEMORY") != NULL; /* there is none to read with either */
     return strstr(outcome->text, "NO_MEMORY") != NULL &&
            (outcome->rule == RULE_READ || outcome->rule == RULE_COPY ||
             strstr(outcome->text, "to read only") != NULL);
@@ -155,7 +166,7 @@ static bool try_scenario(const char *file, uint64_t *plays)
     play_once(&script.trace, &store, 0, &clean);
     if (clean.rule != RULE_NONE)
         goto done; /* it is about what a store without memory to spare cannot promise either */
-    for (uint64_t nth = 1; good; nth++) {
+    for (uint64_t nth = 1; good; nth += for_ever, for_ever = !for_ever) {
         play_once(&script.trace, &store, nth, &outcome);
         if (!refused)
             break;
@@ -163,11 +174,13 @@ static bool try_scenario(const char *file, uint64_t *plays)
         good = typed(&script.trace, &outcome) ||
                (outcome.rule == RULE_NONE && answers_fit(&clean, &outcome));
         if (!good)
-            fprintf(stderr, "refuse: %s, request %llu: %s: %s\n", file, (unsigned long long)nth,
+            fprintf(stderr, "refuse: %s, request %llu%s: %s: %s\n", file, (unsigned long long)nth,
+                    for_ever ? " and all that follow" : "",
                     outcome.rule ? rule_name(outcome.rule) : "another answer than NO_MEMORY",
                     outcome.text);
     }
 done:
+    for_ever = false;
     script_release(&script);
     return good;
 }
