@@ -375,7 +375,9 @@ static enum call_verdict before_fd(struct recorder *recorder, struct tracee *tra
         return CALL_PASS;
     if (row->what == CALL_CLONE_FILE)
         return answer(recorder, tracee, EOPNOTSUPP, false);
-    if (row->what == CALL_FALLOCATE && (tracee->arg[1] & ~(uint64_t)FALLOC_FL_KEEP_SIZE))
+    if (row->what == CALL_FALLOCATE &&
+        (tracee->arg[row->flags] &
+         ~(uint64_t)(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)))
         return answer(recorder, tracee, EOPNOTSUPP, false);
     return CALL_RECORD;
 }
@@ -544,6 +546,26 @@ static void after_write(struct recorder *recorder, struct tracee *tracee, uint64
     free(data);
 }
 
+/* fallocate: room, a hole or zeros. */
+static void fill_allocate(const struct tracee *tracee, struct known *known,
+                          struct pc_record *record)
+{
+    uint64_t mode = tracee->arg[tracee->row->flags], end;
+
+    record->kind = mode & FALLOC_FL_PUNCH_HOLE   ? PC_RECORD_PUNCH
+                   : mode & FALLOC_FL_ZERO_RANGE ? PC_RECORD_ZERO_RANGE
+                                                 : PC_RECORD_ALLOCATE;
+    record->offset = tracee->arg[tracee->row->offset];
+    record->keep_size = mode & FALLOC_FL_KEEP_SIZE;
+    end = record->offset + record->length;
+    if (!record->keep_size && end > known->size) {
+        known->size = end;
+        files_resized(known, known->size);
+    }
+    if (record->kind != PC_RECORD_ALLOCATE)
+        files_zeroed(known, record->offset, end);
+}
+
 /* Truncations and allocations: the length is an argument. */
 static void after_resize(struct recorder *recorder, struct tracee *tracee)
 {
@@ -560,13 +582,7 @@ static void after_resize(struct recorder *recorder, struct tracee *tracee)
     record.file = known->file;
     record.kind = PC_RECORD_TRUNCATE;
     if (row->what == CALL_FALLOCATE) {
-        record.kind = PC_RECORD_ALLOCATE;
-        record.offset = tracee->arg[row->offset];
-        record.keep_size = tracee->arg[row->flags] & FALLOC_FL_KEEP_SIZE;
-        if (!record.keep_size && record.offset + record.length > known->size) {
-            known->size = record.offset + record.length;
-            files_resized(known, known->size);
-        }
+        fill_allocate(tracee, known, &record);
     } else if (known->size == record.length) {
         return; /* nothing changes */
     } else {

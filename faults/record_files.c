@@ -249,6 +249,16 @@ void files_wrote(struct known *known, uint64_t offset, const uint8_t *data, size
         memcpy(known->shadow + offset, data, size);
 }
 
+void files_zeroed(struct known *known, uint64_t from, uint64_t to)
+{
+    if (known->mapped < 0)
+        return;
+    if (to > known->shadow_size)
+        to = known->shadow_size;
+    if (from < to)
+        memset(known->shadow + from, 0, to - from);
+}
+
 void files_resized(struct known *known, uint64_t size)
 {
     if (known->mapped < 0)

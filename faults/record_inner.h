@@ -71,6 +71,7 @@ void files_map(struct known *known, const char *fd_path, uint32_t process);
 /* Keeps the shadow of a mapped file in step with a logged write or truncation. */
 void files_wrote(struct known *known, uint64_t offset, const uint8_t *data, size_t size);
 void files_resized(struct known *known, uint64_t size);
+void files_zeroed(struct known *known, uint64_t from, uint64_t to);
 
 /* ---- calls (record_calls.c) ---- */
 

@@ -48,6 +48,8 @@ static const char *const kind_names[PC_RECORD_KINDS] = {
     [PC_RECORD_MODE] = "chmod",
     [PC_RECORD_OUTPUT] = "output",
     [PC_RECORD_END] = "end",
+    [PC_RECORD_PUNCH] = "punch",
+    [PC_RECORD_ZERO_RANGE] = "zero_range",
 };
 
 const char *pc_record_kind_name(enum pc_record_kind kind)
@@ -351,6 +353,8 @@ void pc_record_say(const struct pc_record *record, char *text, size_t room)
         snprintf(text, room, "%s %s to %llu", name, path, length);
         break;
     case PC_RECORD_ALLOCATE:
+    case PC_RECORD_PUNCH:
+    case PC_RECORD_ZERO_RANGE:
     case PC_RECORD_SYNC_RANGE:
     case PC_RECORD_MSYNC:
         snprintf(text, room, "%s %s %llu+%llu%s", name, path, offset, length,

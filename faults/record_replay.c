@@ -153,6 +153,10 @@ static int play(struct pc_replay *replay, const struct pc_record *record)
         return disk_truncate(disk, ino, record->length);
     case PC_RECORD_ALLOCATE:
         return disk_allocate(disk, ino, record->offset, record->length, record->keep_size);
+    case PC_RECORD_PUNCH:
+        return disk_punch(disk, ino, record->offset, record->length);
+    case PC_RECORD_ZERO_RANGE:
+        return disk_zero_range(disk, ino, record->offset, record->length, record->keep_size);
     case PC_RECORD_FSYNC:
     case PC_RECORD_FDATASYNC:
         return disk_sync(disk, ino, record->kind == PC_RECORD_FDATASYNC);
@@ -187,6 +191,8 @@ static bool has_file(const struct pc_replay *replay, const struct pc_record *rec
     case PC_RECORD_STORE:
     case PC_RECORD_TRUNCATE:
     case PC_RECORD_ALLOCATE:
+    case PC_RECORD_PUNCH:
+    case PC_RECORD_ZERO_RANGE:
     case PC_RECORD_FSYNC:
     case PC_RECORD_FDATASYNC:
     case PC_RECORD_SYNC_RANGE:

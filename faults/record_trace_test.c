@@ -379,10 +379,11 @@ static int act_ways(void)
     if (copy_file_range(fd, &from, last, &at, 8, 0) != 8 || ftruncate(last, 105) ||
         sync_file_range(last, 0, 10, SYNC_FILE_RANGE_WRITE) || fdatasync(last))
         return 3;
-    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 8) == -1 &&
-                   errno == EOPNOTSUPP
-               ? 0
-               : 4;
+    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4, 8))
+        return 4;
+    if (fallocate(fd, FALLOC_FL_ZERO_RANGE, 60, 10) && errno != EOPNOTSUPP) /* not on every tmpfs */
+        return 5;
+    return fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, 4096) == -1 && errno == EOPNOTSUPP ? 0 : 6;
 }
 
 static void test_ways(void **state)
@@ -395,6 +396,7 @@ static void test_ways(void **state)
     assert_int_equal(first_of(recording, PC_RECORD_FDATASYNC, "l")->file,
                      first_of(recording, PC_RECORD_CREATE, "l")->file);
     first_of(recording, PC_RECORD_ALLOCATE, "w");
+    assert_int_equal(first_of(recording, PC_RECORD_PUNCH, "w")->offset, 4);
     first_of(recording, PC_RECORD_SYNC_RANGE, "l");
     pc_recording_free(recording);
 }

@@ -150,7 +150,7 @@ static void add_candidate(struct candidates *candidates, size_t record, uint32_t
 static bool is_content(enum pc_record_kind kind)
 {
     return kind == PC_RECORD_WRITE || kind == PC_RECORD_STORE || kind == PC_RECORD_TRUNCATE ||
-           kind == PC_RECORD_ALLOCATE;
+           kind == PC_RECORD_ALLOCATE || kind == PC_RECORD_PUNCH || kind == PC_RECORD_ZERO_RANGE;
 }
 
 /* The last change of the content before something else happens to the file. */

@@ -131,6 +131,8 @@ static void note_call(struct exec_promises *promises, const struct pc_record *re
         break;
     case PC_RECORD_STORE:
     case PC_RECORD_ALLOCATE:
+    case PC_RECORD_PUNCH:
+    case PC_RECORD_ZERO_RANGE:
     case PC_RECORD_SYNC_RANGE:
     case PC_RECORD_MSYNC:
         break;

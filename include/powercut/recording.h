@@ -49,6 +49,8 @@ enum pc_record_kind {
     PC_RECORD_MODE,           /* file, path, mode */
     PC_RECORD_OUTPUT,         /* standard output: data */
     PC_RECORD_END,            /* the recording is whole; length: the exit code of the program */
+    PC_RECORD_PUNCH,          /* file, path, offset, length: a hole; behind the end, for old logs */
+    PC_RECORD_ZERO_RANGE,     /* file, path, offset, length, keep_size */
     PC_RECORD_KINDS
 };
 
