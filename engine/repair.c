@@ -60,7 +60,31 @@ struct copying {
     bool damaged;
     struct buffer before; /* the last key of the block before */
     bool any;
+    struct buffer last; /* the last entry that was good */
+    uint64_t last_tag;
+    bool entries;
 };
+
+/* Is it behind the entry before, and of a kind that a block may hold? *st: want of memory. */
+static bool entry_good(struct copying *c, const struct cursor *at, enum vault_status *st)
+{
+    unsigned kind = tag_kind(at->tag);
+
+    if (kind == FORMAT_OP_DELETE_RANGE || (kind == FORMAT_OP_PUT_UNTIL && at->value.len < 8) ||
+        (c->entries && entry_compare(buffer_bytes(&c->last), c->last_tag, at->key, at->tag) >= 0))
+        return false;
+    c->entries = true;
+    c->last.len = 0;
+    c->last_tag = at->tag;
+    *st = buffer_append(&c->r->env, &c->last, at->key);
+    return true;
+}
+
+static void copying_release(struct copying *c)
+{
+    buffer_release(&c->r->env, &c->before);
+    buffer_release(&c->r->env, &c->last);
+}
 
 static enum vault_status copy_block(void *ctx, const struct sst_block *block)
 {
@@ -73,9 +97,16 @@ static enum vault_status copy_block(void *ctx, const struct sst_block *block)
     block_cursor_init(env, &at);
     if (block->good) {
         block_cursor_open(&at, c->from->file.name, block->offset, block->contents);
-        for (at.c.ops->first(&at.c); !st && at.c.valid; at.c.ops->next(&at.c))
-            if (c->to)
+        for (at.c.ops->first(&at.c); !st && at.c.valid; at.c.ops->next(&at.c)) {
+            bool good = entry_good(c, &at.c, &st);
+
+            c->damaged |= !good;
+            if (c->to && good && !st)
                 st = sst_add(c->to, at.c.key, at.c.tag, at.c.value);
+            if (c->to && !good)
+                lost(c->r, c->from->file.name, block->offset, "an entry that cannot stand here",
+                     &at.c.key, &at.c.key);
+        }
     }
     if (!block->good || at.c.status) {
         c->damaged = true;
@@ -135,7 +166,7 @@ static enum vault_status copy_intact(struct repair *r, struct source *s)
             st = use_copy(r, s, number, size);
     }
     sst_builder_release(&b);
-    buffer_release(&r->env, &c.before);
+    copying_release(&c);
     return st;
 }
 
@@ -156,7 +187,7 @@ static enum vault_status open_source(struct repair *r, struct source *s, const s
         return st;
     s->open = true;
     st = sst_walk(&s->sst, &c, copy_block);
-    buffer_release(&r->env, &c.before);
+    copying_release(&c);
     s->damaged = c.damaged || st == VAULT_CORRUPT;
     if (s->damaged)
         st = copy_intact(r, s);
@@ -212,7 +243,7 @@ static enum vault_status take_record(struct repair *r, const struct record *reco
 
     *good = record->kind == FORMAT_RECORD_CLAIM;
     if (record->kind != FORMAT_RECORD_DATA || record->seq <= r->log_seq || record->count == 0 ||
-        record->seq + record->count > FORMAT_SEQ_MAX ||
+        record->seq > FORMAT_SEQ_MAX - record->count ||
         !ops_valid(record->payload, record->count, &ranges))
         return VAULT_OK;
     st = memtable_reserve(env, r->mem, record->count, record->payload.len);
@@ -549,6 +580,8 @@ static enum vault_status look_around(struct repair *r, struct version **version)
     }
     r->first_log = r->known ? r->manifest.log_number : 0;
     r->last_seq = r->known ? r->manifest.last_seq : 0;
+    if (!r->known || r->manifest.next_file > FORMAT_FILE_MAX / 2)
+        r->manifest.next_file = 1; /* what nobody has counted to is not built upon */
     for (size_t i = 0; i < core_names_count(&r->names); i++)
         if (core_names_at(&r->names)[i].number >= r->manifest.next_file &&
             core_names_at(&r->names)[i].number < FORMAT_FILE_MAX)

@@ -9,8 +9,8 @@ struct reporter {
     vault_report *report; /* NULL: nobody listens */
     void *ctx;
     struct env *env;
-    enum vault_status first; /* what the first damage was; VAULT_OK: none */
-    uint64_t findings;       /* damage and losses */
+    struct vault_error first; /* the first damage or loss; its status VAULT_OK: none */
+    uint64_t findings;        /* damage and losses */
 };
 
 /* `first` and `last`: the keys concerned, NULL: not known. */

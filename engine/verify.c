@@ -16,15 +16,16 @@ void reporter_tell(struct reporter *r, enum vault_finding_kind kind, const char 
     struct vault_finding f = {.kind = kind, .offset = offset};
     size_t len = strlen(file);
 
-    if (kind != VAULT_FINDING_ORPHAN)
-        r->findings++;
-    if (kind != VAULT_FINDING_ORPHAN && !r->first)
-        r->first = VAULT_CORRUPT;
-    if (!r->report)
-        return;
     memcpy(f.file, file, len < sizeof f.file ? len : sizeof f.file - 1);
     len = strlen(what);
     memcpy(f.what, what, len < sizeof f.what ? len : sizeof f.what - 1);
+    if (kind != VAULT_FINDING_ORPHAN && !r->findings++) {
+        r->first = (struct vault_error){.status = VAULT_CORRUPT, .offset = offset};
+        memcpy(r->first.file, f.file, sizeof f.file);
+        memcpy(r->first.what, f.what, sizeof f.what);
+    }
+    if (!r->report)
+        return;
     if (first) {
         f.first = first->data ? (const void *)first->data : "";
         f.first_len = first->len;
@@ -43,9 +44,9 @@ bool reporter_damage(struct reporter *r, enum vault_status st)
     if (st != VAULT_CORRUPT && st != VAULT_DATA_LOSS && st != VAULT_IO)
         return false;
     env_last(r->env, &error);
-    if (!r->first)
-        r->first = st;
     reporter_tell(r, VAULT_FINDING_DAMAGE, error.file, error.offset, error.what, NULL, NULL);
+    if (r->findings == 1)
+        r->first = error;
     return true;
 }
 
@@ -213,8 +214,11 @@ enum vault_status vault_verify(const char *path, const struct vault_options *opt
         if (!st)
             st = tell_orphans(v, &r);
         if (!st)
-            st = r.first;
-        env_last(&v->env, &failure);
+            st = r.first.status;
+        if (st)
+            env_last(&v->env, &failure);
+        if (r.findings)
+            failure = r.first;
         (void)vault_close(v);
     }
     if (error) {

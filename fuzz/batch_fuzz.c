@@ -1,15 +1,19 @@
-/* batch_fuzz.c: the operations of a log record. First byte: how many there are said to be.
+/* batch_fuzz.c: the operations of a log record. First byte: how many there are said to be, up to
+ * 127; 128 more: zeros follow the input, enough for keys that are too long.
  *
  * O1  ops_valid accepts exactly what plain.h accepts.
  * O2  What is accepted is taken whole by ops_take, equals plain.h, and written again it is no
  *     longer (a varint may have been written with more bytes than it needs), of the size that
  *     ops_size says, and valid with the same operations. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "cursor.h"
 #include "plain.h"
 #include "target.h"
 #include "wal.h"
+
+#define PADDING (VAULT_KEY_MAX + 4096u)
 
 static void compare(struct bytes ops, const struct plain_list *list)
 {
@@ -54,14 +58,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct plain_list list = {0};
     struct bytes ops = bytes_of(data + 1, size - 1);
     struct env env;
+    uint8_t *padded = NULL;
+    uint32_t count = 0;
     size_t ranges = 0;
     bool good = false;
 
     if (size < 1 || size > TARGET_SIZE_MAX)
         return 0;
+    count = data[0] & 127u;
+    if (data[0] & 128) {
+        padded = calloc(1, size + PADDING);
+        must(padded != NULL);
+        memcpy(padded, ops.data, ops.len);
+        ops = bytes_of(padded, ops.len + PADDING);
+    }
     must(env_init(&env, "/fuzz", stage_allocator(), NULL) == VAULT_OK);
-    good = plain_ops(ops, data[0], 1, &list);
-    must(good == ops_valid(ops, data[0], &ranges)); /* O1 */
+    good = plain_ops(ops, count, 1, &list);
+    must(good == ops_valid(ops, count, &ranges)); /* O1 */
     if (good) {
         compare(ops, &list);
         write_again(&env, ops, &list); /* O2 */
@@ -69,5 +82,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     env_release(&env);
     stage_forget();
     plain_list_release(&list);
+    free(padded);
     return 0;
 }

@@ -13,6 +13,7 @@
 #include "cursor.h"
 #include "database.h"
 #include "plain.h"
+#include "salvage.h"
 
 #define WALK_MAX 100000 /* entries; a scan that shows more goes round in circles */
 #define SEEKS    16
@@ -95,12 +96,30 @@ static void check_gets(struct vault *v, const struct plain_store *s)
     }
 }
 
+/* Two ranges that adjoin have the size of both together. */
+static void check_sizes(struct vault *v, const struct plain_list *live)
+{
+    uint64_t whole = 0;
+    uint64_t low = 0;
+    uint64_t high = 0;
+    struct bytes middle;
+
+    if (!live->count)
+        return;
+    middle = live->at[live->count / 2].key;
+    must(vault_approximate_size(v, "", 0, NULL, 0, &whole) == VAULT_OK);
+    must(vault_approximate_size(v, "", 0, middle.data, middle.len, &low) == VAULT_OK);
+    must(vault_approximate_size(v, middle.data, middle.len, NULL, 0, &high) == VAULT_OK);
+    must(low + high == whole);
+}
+
 static void check_content(struct vault *v, const struct plain_store *s)
 {
     struct vault_error error = {0};
 
     check_scans(v, &s->live);
     check_gets(v, s);
+    check_sizes(v, &s->live);
     must(vault_check(v, &error) == VAULT_OK);
 }
 
@@ -177,10 +196,11 @@ void database_try(const struct stage_files *files, size_t chunk)
     enum vault_status st = VAULT_OK;
 
     plain_store_read(&p, &s, files);
-    stage_set();
-    stage_write_all(files);
     stage_options(&options);
     options.read_chunk = chunk;
+    salvage_try(files, &s, &options);
+    stage_set();
+    stage_write_all(files);
     st = vault_open(STAGE_DIR, &options, &v, &error);
     must(s.vague || st == s.status); /* D1 */
     if (st) {

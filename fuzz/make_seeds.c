@@ -456,6 +456,9 @@ static void text_seeds(void)
     save("batch", "four", bytes_of(ops, sizeof ops - 1));
     save("batch", "range", bytes_of("\2\2\1a\1c\1\1a\0", 9));
     save("batch", "none", bytes_of("\0", 1));
+    save("batch", "long_key", bytes_of("\x81\1\x81\x80\4", 5));
+    save("batch", "long_begin", bytes_of("\x81\2\x81\x80\4", 5));
+    save("batch", "long_end", bytes_of("\x81\2\1a\x81\x80\4", 7));
     save("crc", "text", bytes_str("\x83The quick brown fox jumps over it"));
     save("filter", "keys", bytes_of("\x09\0\1a\3key\0", 8));
     save("filter", "bytes", bytes_of(filter, sizeof filter - 1));
