@@ -164,8 +164,14 @@ void pc_disk_step_limit(struct pc_disk *disk, uint64_t limit, void (*exceeded)(v
     disk->step_ctx = ctx;
 }
 
+void disk_without_hash(struct pc_disk *disk)
+{
+    disk->log.hashless = true;
+}
+
 uint64_t pc_disk_hash(const struct pc_disk *disk)
 {
+    must(!disk->log.hashless);
     return disk->log.hash;
 }
 

@@ -101,6 +101,7 @@ struct log {
     uint32_t first_unordered; /* the first call that is PC_CALL_UNORDERED; NEVER: none */
     uint32_t last_journal;    /* newest N or T */
     uint64_t hash;
+    bool hashless;   /* nobody will ask for it */
     uint32_t *stack; /* scratch of log_force */
     uint32_t stack_room;
 };

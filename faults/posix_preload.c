@@ -77,6 +77,8 @@ static void start(void)
     if (!settings_read(&settings))
         _exit(EXIT_SETTINGS);
     disk = pc_disk_new(&settings.config);
+    if (!settings.report[0]) /* which alone tells it */
+        disk_without_hash(disk);
     if (settings.import[0])
         disk = imported(disk);
     if (!disk)

@@ -77,8 +77,8 @@ def main():
     parser.add_argument("kvbench")
     parser.add_argument("library")
     parser.add_argument("--dir", default="/dev/shm/powercut-disk-bench")
-    parser.add_argument("--pairs", type=int, default=9)
-    parser.add_argument("--entries", type=int, default=50000)
+    parser.add_argument("--pairs", type=int, default=15)
+    parser.add_argument("--entries", type=int, default=20000)
     parser.add_argument("--workloads", default=WORKLOADS)
     options = parser.parse_args()
     if not is_tmpfs(options.dir):
