@@ -92,7 +92,8 @@ static void spell(const struct campaign *campaign, uint64_t index, struct trace 
 void campaign_trace(const struct campaign *campaign, uint64_t index, enum pc_model model,
                     struct trace *trace)
 {
-    struct generator generator = {.ops = campaign->ops, .crashes = index % 4 != 0};
+    struct generator generator = {.ops = campaign->ops,
+                                  .crashes = !campaign->compared && index % 4 != 0};
     struct tape tape;
 
     trace_init(trace);
@@ -115,7 +116,8 @@ static struct deal deal_of(const struct campaign *campaign)
     return (struct deal){.first = campaign->first,
                          .traces = campaign->forever ? UINT64_MAX : campaign->seeds,
                          .models = campaign->model_count,
-                         .plain = campaign->exhaustive_ops > 0 || campaign->systematic};
+                         .plain = campaign->exhaustive_ops > 0 || campaign->systematic ||
+                                  campaign->compared};
 }
 
 static struct dealt task_trace(const struct campaign *campaign, uint64_t task, struct trace *trace)
@@ -246,26 +248,45 @@ static void beat(void *ctx, uint32_t epoch, uint64_t k, uint64_t leaf)
     jobs_beat(ctx);
 }
 
+/* Explores the trace once more with these faults; it keeps them when that finds something. */
+static void explore_with(const struct campaign *campaign, struct explorer *explorer,
+                         struct trace *trace, const struct pc_fault *faults, uint32_t count,
+                         struct finding *finding)
+{
+    struct trace copy;
+
+    trace_copy(&copy, trace);
+    trace_arm(&copy, faults, count);
+    explore_trace(explorer, &copy, campaign->store, finding);
+    if (finding->found) {
+        trace_release(trace);
+        *trace = copy;
+    } else {
+        trace_release(&copy);
+    }
+}
+
 void campaign_single_faults(const struct campaign *campaign, struct explorer *explorer,
                             struct trace *trace, struct finding *finding)
 {
-    struct pc_fault fault;
+    struct pc_fault pair[2];
+    struct tape tape;
+    uint32_t n = 0;
 
-    for (uint32_t i = 0;
-         !finding->found && place_single(trace, campaign->store, campaign->faults, i, &fault);
-         i++) {
-        struct trace copy;
+    for (; !finding->found && place_single(trace, campaign->store, campaign->faults, n, &pair[0]);
+         n++)
+        explore_with(campaign, explorer, trace, pair, 1, finding);
+    tape_init(&tape, trace->seed ^ rng_mix(trace->disk.model));
+    for (uint32_t p = 0; n > 1 && p < campaign->fault_pairs && !finding->found; p++) {
+        uint32_t a = tape_choose(&tape, TAPE_FAULTS, 2 * p, n);
+        uint32_t b = tape_choose(&tape, TAPE_FAULTS, 2 * p + 1, n - 1);
 
-        trace_copy(&copy, trace);
-        trace_arm(&copy, &fault, 1);
-        explore_trace(explorer, &copy, campaign->store, finding);
-        if (finding->found) {
-            trace_release(trace);
-            *trace = copy;
-        } else {
-            trace_release(&copy);
-        }
+        b += b >= a; /* two of them */
+        must(place_single(trace, campaign->store, campaign->faults, a, &pair[0]) &&
+             place_single(trace, campaign->store, campaign->faults, b, &pair[1]));
+        explore_with(campaign, explorer, trace, pair, 2, finding);
     }
+    tape_release(&tape);
 }
 
 /* One seed, one run: the trace is explored once more, and has to do and see the same. */

@@ -14,9 +14,11 @@ struct campaign {
     uint32_t model_count;
     uint32_t ops;
     uint32_t exhaustive_ops; /* instead of random traces: every sequence of so many operations */
-    bool systematic;         /* each trace once more with every single fault that it can meet */
-    uint32_t faults;         /* kinds that may be armed, a bit each */
-    uint32_t unit;           /* 0: 512, and sometimes 4096 */
+    bool compared; /* one order beside others: no trace is only played, none crashes by itself */
+    uint32_t fault_pairs; /* with `systematic`: and with so many pairs of them, sampled */
+    bool systematic;      /* each trace once more with every single fault that it can meet */
+    uint32_t faults;      /* kinds that may be armed, a bit each */
+    uint32_t unit;        /* 0: 512, and sometimes 4096 */
     struct budget budget;
     unsigned jobs;
     uint64_t time_seconds;
@@ -39,8 +41,8 @@ struct campaign {
 /* The exit code of the program. */
 int campaign_run(struct campaign *campaign);
 
-/* Explores a trace with every single fault of the campaign's kinds; stops at a finding, and *trace
- * is the one that shows it. */
+/* Explores a trace with every single fault of the campaign's kinds, then with pairs of them; stops
+ * at a finding, and *trace is the one that shows it. */
 void campaign_single_faults(const struct campaign *campaign, struct explorer *explorer,
                             struct trace *trace, struct finding *finding);
 

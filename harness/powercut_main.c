@@ -106,9 +106,9 @@ static uint64_t fresh_seed(void)
 static char *repeat_command(const struct options *opts, const struct campaign *campaign,
                             const char *profile)
 {
-    static const char *const kept[] = {"store", "model",   "faults",  "sector",
-                                       "ops",   "leaves",  "samples", "nested",
-                                       "depth", "witness", "traces",  "exhaustive-ops"};
+    static const char *const kept[] = {
+        "store", "model",   "faults", "sector",         "ops",   "leaves",     "samples", "nested",
+        "depth", "witness", "traces", "exhaustive-ops", "order", "fault-pairs"};
     bool every = options_flag(opts, "every-fault");
     char *text = NULL;
     size_t size;
@@ -194,6 +194,19 @@ static int shard_command(const struct options *opts, struct campaign *campaign, 
     return code;
 }
 
+/* What is enumerated, not drawn. False: more than can be. */
+static bool enumerate(const struct options *opts, struct campaign *campaign)
+{
+    campaign->exhaustive_ops = (uint32_t)given_or(opts, "exhaustive-ops", 0);
+    campaign->systematic = options_flag(opts, "every-fault");
+    campaign->fault_pairs = (uint32_t)given_or(opts, "fault-pairs", 0);
+    if (campaign->exhaustive_ops > 8)
+        return false;
+    for (uint32_t i = 0; i < campaign->exhaustive_ops; i++)
+        campaign->seeds = i == 0 ? CAMPAIGN_ALPHABET : campaign->seeds * CAMPAIGN_ALPHABET;
+    return true;
+}
+
 static int run_command(const struct options *opts)
 {
     const char *profile = options_text(opts, "profile"), *bad = NULL;
@@ -223,12 +236,8 @@ static int run_command(const struct options *opts)
         return usage_error("no such fault (powercut list faults)", bad);
     campaign.seed = given_or(opts, "seed", profile || audit || matrix ? 1 : fresh_seed());
     campaign.seeds = given_or(opts, "traces", crashtest ? 120 : (quick ? 8 : (matrix ? 2 : 100)));
-    campaign.exhaustive_ops = (uint32_t)given_or(opts, "exhaustive-ops", 0);
-    campaign.systematic = options_flag(opts, "every-fault");
-    if (campaign.exhaustive_ops > 8)
+    if (!enumerate(opts, &campaign))
         return usage_error("at most 8 operations can be enumerated", NULL);
-    for (uint32_t i = 0; i < campaign.exhaustive_ops; i++)
-        campaign.seeds = i == 0 ? CAMPAIGN_ALPHABET : campaign.seeds * CAMPAIGN_ALPHABET;
     campaign.forever = campaign.time_seconds && !options_given(opts, "traces") && !profile;
     campaign.ops = (uint32_t)given_or(opts, "ops", matrix ? 30 : 40);
     campaign.unit =
@@ -242,6 +251,7 @@ static int run_command(const struct options *opts)
         return usage_error("--depth takes 1 to 3", NULL);
     if (!audit && !matrix && !order_from_name(options_text(opts, "order"), &campaign.budget.order))
         return usage_error("no such order", options_text(opts, "order"));
+    campaign.compared = !audit && !matrix && options_given(opts, "order");
     command = repeat_command(opts, &campaign, profile);
     campaign.command = command;
     if (!campaign.quiet)

@@ -329,6 +329,7 @@ static void open_live(struct session *session)
         refusal(session, st, "open fails", error.text);
         return;
     }
+    error = (struct pc_store_error){0}; /* of an open before, that failed by a fault */
     st = scan_now(session, NULL, &error);
     if (st && faulty(session)) /* a read that failed once succeeds the next time */
         st = scan_now(session, NULL, &error);

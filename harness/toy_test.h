@@ -26,22 +26,23 @@
 
 enum mistake {
     NOTHING,
-    NO_CHECKSUM,   /* a record is believed when its number and length look right */
-    NO_SYNC,       /* a sync write is not synced */
-    NO_DIRECTORY,  /* the new log's name is not synced */
-    LATE_SYNC,     /* a sync write is synced by the write after it */
-    HALF_BATCH,    /* a batch is as many records as it has writes */
-    SKIP_BAD,      /* recovery goes on behind a bad record */
-    REFUSE_TORN,   /* a torn tail is called corrupt */
-    LEAK_FILE,     /* close forgets the descriptor */
-    LOSE_AT_CLOSE, /* close cuts the last record off */
-    ERASE_ON_OPEN, /* recovery rewrites the log in place, without care */
-    FICKLE_ORDER,  /* every second recovery looks at the file in another way */
-    FICKLE_LENGTH, /* every second recovery looks at less */
-    DEAD_RETURNS,  /* the first recovery drops the last record, the next one has it again */
-    THIRD_TIME,    /* the third recovery in a row begins with an empty log */
-    DEAF,          /* a failed sync is taken for one that succeeded */
-    PARITY,        /* the checksum sees how many units are empty, odd or even: two lost are none */
+    NO_CHECKSUM,    /* a record is believed when its number and length look right */
+    NO_SYNC,        /* a sync write is not synced */
+    NO_DIRECTORY,   /* the new log's name is not synced */
+    LATE_SYNC,      /* a sync write is synced by the write after it */
+    HALF_BATCH,     /* a batch is as many records as it has writes */
+    SKIP_BAD,       /* recovery goes on behind a bad record */
+    REFUSE_TORN,    /* a torn tail is called corrupt */
+    LEAK_FILE,      /* close forgets the descriptor */
+    LOSE_AT_CLOSE,  /* close cuts the last record off */
+    ERASE_ON_OPEN,  /* recovery rewrites the log in place, without care */
+    FICKLE_ORDER,   /* every second recovery looks at the file in another way */
+    FICKLE_LENGTH,  /* every second recovery looks at less */
+    DEAD_RETURNS,   /* the first recovery drops the last record, the next one has it again */
+    THIRD_TIME,     /* the third recovery in a row begins with an empty log */
+    DEAF,           /* a failed sync is taken for one that succeeded */
+    DEAF_WHEN_HURT, /* the same, but only once a write has failed */
+    PARITY,         /* the checksum sees how many units are empty, odd or even: two lost are none */
     MISTAKES
 };
 
@@ -68,7 +69,7 @@ struct toy {
     int fd;
     off_t end;
     uint32_t seq;
-    bool late;
+    bool late, hurt, failed;
     uint32_t count;
     struct toy_entry entries[TOY_KEYS];
 };
@@ -341,9 +342,12 @@ static enum pc_store_status toy_sync(void *db, struct pc_store_error *error)
 {
     struct toy *toy = db;
 
-    if (fdatasync(toy->fd) != 0 && planted != DEAF)
-        return toy_error(error, PC_STORE_IO, "fdatasync");
-    return PC_STORE_OK;
+    if (toy->failed)
+        return toy_error(error, PC_STORE_IO, "failed before");
+    if (fdatasync(toy->fd) == 0 || planted == DEAF || (planted == DEAF_WHEN_HURT && toy->hurt))
+        return PC_STORE_OK;
+    toy->failed = true; /* what was written may be gone, and no later sync brings it back */
+    return toy_error(error, PC_STORE_IO, "fdatasync");
 }
 
 static enum pc_store_status toy_close(void *db, struct pc_store_error *error)
@@ -369,8 +373,10 @@ static enum pc_store_status toy_append(struct toy *toy, const struct pc_write *w
     uint8_t record[2048];
     size_t len = toy_encode(writes, count, toy->seq + 1, record);
 
-    if (pwrite(toy->fd, record, len, toy->end) != (ssize_t)len)
+    if (pwrite(toy->fd, record, len, toy->end) != (ssize_t)len) {
+        toy->hurt = true;
         return toy_error(error, PC_STORE_IO, "pwrite");
+    }
     toy->end += (off_t)len;
     toy->seq++;
     for (size_t i = 0; i < count; i++)
@@ -385,6 +391,8 @@ static enum pc_store_status toy_write(void *db, const struct pc_write *writes, s
     enum pc_store_status st = PC_STORE_OK;
     size_t step = planted == HALF_BATCH ? 1 : count;
 
+    if (toy->failed)
+        return toy_error(error, PC_STORE_IO, "failed before");
     if (toy->late)
         st = toy_sync(db, error);
     toy->late = false;
