@@ -24,6 +24,8 @@
 #include "base/check.h"
 #include "powercut/posix.h"
 
+#include "deal.h"
+#include "finish.h"
 #include "jobs.h"
 #include "json.h"
 #include "play.h"
@@ -51,6 +53,7 @@ struct planted {
     const char *where;
     uint64_t hits; /* of the site while it was sought */
     enum pc_seam_act act;
+    bool explained; /* why it makes no difference */
 };
 
 /* A line of the file of explanations: at sites whose chain of functions begins so ("*": at every
@@ -313,9 +316,27 @@ static void rehearse(const struct campaign *campaign, struct trace *trace,
     play_release(&play);
 }
 
-/* Explores the trace with the mistake, once for each failure of its call if it is about that. */
-static bool explore_planted(const struct campaign *campaign, const struct planted *planted,
-                            struct trace *trace, struct answer *answer, struct finding *finding)
+static void search(struct explorer *explorer, struct trace *trace, const struct pc_store *store,
+                   bool played, struct finding *finding)
+{
+    struct play play;
+
+    if (!played) {
+        explore_trace(explorer, trace, store, finding);
+        return;
+    }
+    *finding = (struct finding){0};
+    play_init(&play, trace, store, NULL, finding);
+    for (uint32_t op = 0; op < trace->op_count && play_step(&play, op, NULL); op++)
+        ;
+    play_end(&play);
+    play_release(&play);
+}
+
+/* Searches the trace with the mistake, once for each failure of its call if it is about that. */
+static bool search_planted(const struct campaign *campaign, const struct planted *planted,
+                           struct trace *trace, bool played, struct answer *answer,
+                           struct finding *finding)
 {
     bool aimed = about_failure(planted->act);
     struct explorer explorer;
@@ -326,7 +347,7 @@ static bool explore_planted(const struct campaign *campaign, const struct plante
         rehearse(campaign, trace, planted, &hits);
     pc_seam(planted->site, planted->act);
     if (!aimed)
-        explore_trace(&explorer, trace, campaign->store, finding);
+        search(&explorer, trace, campaign->store, played, finding);
     if (!aimed && !finding->found && campaign->systematic)
         campaign_single_faults(campaign, &explorer, trace, finding);
     for (uint32_t i = 0; i < hits.count * WAYS && !finding->found; i++) {
@@ -341,7 +362,7 @@ static bool explore_planted(const struct campaign *campaign, const struct plante
         }
         trace_copy(&copy, trace);
         trace_arm(&copy, &fault, 1);
-        explore_trace(&explorer, &copy, campaign->store, finding);
+        search(&explorer, &copy, campaign->store, played, finding);
         if (finding->found) {
             trace_release(trace);
             *trace = copy;
@@ -361,7 +382,7 @@ static char *tell(const struct audit *audit, const struct planted *planted, stru
 {
     struct shrink shrink = {.store = audit->campaign->store,
                             .seed = trace->seed,
-                            .tries = 400,
+                            .tries = 100,
                             .beat = beat,
                             .beat_ctx = channel};
     char *text = NULL;
@@ -382,28 +403,40 @@ static char *tell(const struct audit *audit, const struct planted *planted, stru
     return text;
 }
 
-/* Trace `i` of the search for one mistake. First every trace of one operation; then those of the
- * campaign; then every trace of one operation again with every single fault, the models taking
- * turns. Where calls are made to fail, the traces have no other faults. False: no more. */
-static bool next_trace(struct campaign *campaign, bool aimed, uint64_t i, struct trace *trace)
+/* Trace `i` of the search for one mistake. First every trace of one operation; then many that are
+ * only played, which is cheap; then those of the campaign; then every trace of one operation again
+ * with every single fault, the models taking turns. Where calls are made to fail, the traces have
+ * no other faults. A mistake that is explained is not looked for by the last two, which take nearly
+ * all of the time. False: no more. */
+static bool next_trace(struct campaign *campaign, const struct planted *planted, uint64_t i,
+                       struct trace *trace, bool *played)
 {
+    bool aimed = about_failure(planted->act);
     uint64_t one = (uint64_t)CAMPAIGN_ALPHABET * campaign->model_count;
+    uint64_t plays = campaign->seeds * DEAL_PLAYS / (aimed ? 4 : 1);
     uint64_t drawn = campaign->seeds * campaign->model_count;
     uint64_t index = i / campaign->model_count, model = i % campaign->model_count;
 
-    campaign->exhaustive_ops = 1;
-    campaign->systematic = false;
-    if (i >= one + drawn) {
-        index = i - one - drawn;
+    campaign->exhaustive_ops = i < one ? 1 : 0;
+    campaign->systematic = i >= one + plays + drawn;
+    *played = i >= one && i < one + plays;
+    if (planted->explained && i >= one + plays)
+        return false;
+    if (campaign->systematic) {
+        index = i - one - plays - drawn;
         model = index % campaign->model_count;
-        campaign->systematic = true;
+        campaign->exhaustive_ops = 1;
         if (aimed || index >= CAMPAIGN_ALPHABET)
             return false;
+    } else if (*played) {
+        index = i - one;
+        model = (index + index / campaign->model_count) % campaign->model_count;
     } else if (i >= one) {
-        index = (i - one) / campaign->model_count;
-        campaign->exhaustive_ops = 0;
+        index = (i - one - plays) / campaign->model_count;
     }
     campaign_trace(campaign, index, campaign->models[model], trace);
+    if (*played)
+        finish_trace(trace, finish_way(index));
     return true;
 }
 
@@ -418,9 +451,11 @@ static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
     char *text = NULL;
 
     for (uint64_t i = 0; !answer.found; i++) {
-        if (!next_trace(&campaign, about_failure(planted->act), i, &trace))
+        bool played;
+
+        if (!next_trace(&campaign, planted, i, &trace, &played))
             break;
-        answer.found = explore_planted(&campaign, planted, &trace, &answer, &finding);
+        answer.found = search_planted(&campaign, planted, &trace, played, &answer, &finding);
         jobs_beat(channel);
         if (answer.found)
             text = tell(audit, planted, &trace, &finding, &answer, channel);
@@ -562,6 +597,8 @@ int audit_run(struct campaign *campaign, bool every, const char *explained)
         for (uint32_t i = 0; i < audit.count; i++)
             name_site(&audit.sites[i]);
         plant(&audit, every);
+        for (uint32_t i = 0; i < audit.planted_count; i++)
+            audit.planted[i].explained = explanation_of(&audit, &audit.planted[i]) != NULL;
         config.count = audit.planted_count;
         end = jobs_run(&config);
         if (!campaign->json)

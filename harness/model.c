@@ -402,6 +402,7 @@ uint32_t model_begin(struct model *model, uint32_t op, bool sync, const struct m
         *copy = writes[i];
         copy->key = line->key;
     }
+    model->units[number].writes = model->write_count - model->units[number].first_write;
     return number;
 }
 

@@ -70,10 +70,10 @@ struct unit {
     uint32_t op; /* number of the operation, for the story */
     bool sync;
     enum unit_status status;
-    size_t begun, ended; /* positions */
-    uint64_t seq;        /* the store's, of its last write; 0: none */
-    uint32_t first_write, writes;
-    bool resolved, present; /* an optional unit that was looked for: */
+    size_t begun, ended;          /* positions */
+    uint64_t seq;                 /* the store's, of its last write; 0: none */
+    uint32_t first_write, writes; /* of single keys; of a range there are versions only */
+    bool resolved, present;       /* an optional unit that was looked for: */
     size_t resolved_at;
 };
 

@@ -760,6 +760,7 @@ static void ranges_delete(void **state)
 
         model_begin(&model, u + 1, true, &range, 1, u);
         model_end(&model, u + 1, UNIT_OK, u + 1, u);
+        assert_int_equal(model.units[u + 1].writes, 0); /* none of a single key */
     }
     model_promise(&model, 6, 6, "sync");
     for (unsigned there = 0; there < 16; there++) {

@@ -293,6 +293,7 @@ static int threads_command(const struct options *opts)
                                 .budget = {.leaves = (uint32_t)given_or(opts, "leaves", 24),
                                            .samples = (uint32_t)given_or(opts, "samples", 4),
                                            .life = 8,
+                                           .trouble = 8,
                                            .recoveries = 300}};
     const char *bad = NULL;
 
