@@ -34,6 +34,7 @@
 
 #define SITES_MAX 512u
 #define HITS_MAX  4u /* calls of one site that are made to fail in one trace */
+#define PAIRS     10u
 #define WAYS      2u /* in which each of them fails: alone, or with the like call before it */
 
 struct known_site {
@@ -171,7 +172,22 @@ static void name_site(struct known_site *site)
 
 /* ---- what is planted where ---- */
 
-static void plant(struct audit *audit, bool every)
+static const char *kind_word(const struct pc_site *site)
+{
+    return site->directory ? "fsync dir" : pc_call_kind_name(site->kind);
+}
+
+/* Is the mistake asked for? `only` is part of its line: "ignore fsync dir load". */
+static bool asked_for(const struct known_site *site, enum pc_seam_act act, const char *only)
+{
+    char line[320];
+
+    snprintf(line, sizeof line, "%s %s %s", pc_seam_act_name(act), kind_word(&site->site),
+             site->where);
+    return only == NULL || strstr(line, only) != NULL;
+}
+
+static void plant(struct audit *audit, bool every, const char *only)
 {
     for (uint32_t i = 0; i < audit->count; i++) {
         enum pc_call_kind kind = audit->sites[i].site.kind;
@@ -180,6 +196,8 @@ static void plant(struct audit *audit, bool every)
         for (int act = PC_SEAM_NONE + 1; act < PC_SEAM_ACTS; act++) {
             if (every ? !pc_seam_fits((enum pc_seam_act)act, kind) : !plain || act != PC_SEAM_DROP)
                 continue;
+            if (!asked_for(&audit->sites[i], (enum pc_seam_act)act, only))
+                continue;
             audit->planted[audit->planted_count++] =
                 (struct planted){.site = &audit->sites[i].site,
                                  .where = audit->sites[i].where,
@@ -187,11 +205,6 @@ static void plant(struct audit *audit, bool every)
                                  .act = (enum pc_seam_act)act};
         }
     }
-}
-
-static const char *kind_word(const struct pc_site *site)
-{
-    return site->directory ? "fsync dir" : pc_call_kind_name(site->kind);
 }
 
 /* "MISTAKE, CALL, FUNCTION < FUNCTION...: WHY"; # begins a remark. */
@@ -333,12 +346,33 @@ static void search(struct explorer *explorer, struct trace *trace, const struct 
     play_release(&play);
 }
 
-/* Searches the trace with the mistake, once for each failure of its call if it is about that. */
+/* With one call that fails, too. */
+static void search_with(struct explorer *explorer, struct trace *trace,
+                        const struct pc_store *store, bool played, const struct pc_fault *fault,
+                        struct finding *finding)
+{
+    struct trace copy;
+
+    trace_copy(&copy, trace);
+    trace_arm(&copy, fault, 1);
+    search(explorer, &copy, store, played, finding);
+    if (finding->found) {
+        trace_release(trace);
+        *trace = copy;
+    } else {
+        trace_release(&copy);
+    }
+}
+
+/* Searches the trace with the mistake, once for each failure of its call if it is about that. In a
+ * short trace any two like calls in a row fail, too: the first failure leads to where the call is
+ * made that the rehearsal did not make. */
 static bool search_planted(const struct campaign *campaign, const struct planted *planted,
                            struct trace *trace, bool played, struct answer *answer,
                            struct finding *finding)
 {
     bool aimed = about_failure(planted->act);
+    uint32_t pairs = aimed && campaign->exhaustive_ops == 1 ? PAIRS : 0;
     struct explorer explorer;
     struct hits hits = {0};
 
@@ -352,7 +386,6 @@ static bool search_planted(const struct campaign *campaign, const struct planted
         campaign_single_faults(campaign, &explorer, trace, finding);
     for (uint32_t i = 0; i < hits.count * WAYS && !finding->found; i++) {
         struct pc_fault fault = hits.faults[i / WAYS];
-        struct trace copy;
 
         if (i % WAYS && fault.nth == 1)
             continue;
@@ -360,15 +393,13 @@ static bool search_planted(const struct campaign *campaign, const struct planted
             fault.nth--;
             fault.times = 2;
         }
-        trace_copy(&copy, trace);
-        trace_arm(&copy, &fault, 1);
-        search(&explorer, &copy, campaign->store, played, finding);
-        if (finding->found) {
-            trace_release(trace);
-            *trace = copy;
-        } else {
-            trace_release(&copy);
-        }
+        search_with(&explorer, trace, campaign->store, played, &fault, finding);
+    }
+    for (uint32_t i = 1; i <= pairs && !finding->found; i++) {
+        struct pc_fault fault = {
+            .kind = PC_FAULT_EIO, .call = planted->site->kind, .file = "*", .nth = i, .times = 2};
+
+        search_with(&explorer, trace, campaign->store, played, &fault, finding);
     }
     answer->acted += pc_seam_acted();
     answer->traces++;
@@ -578,7 +609,7 @@ static void sum_up(const struct audit *audit)
     printf("\n");
 }
 
-int audit_run(struct campaign *campaign, bool every, const char *explained)
+int audit_run(struct campaign *campaign, bool every, const char *explained, const char *only)
 {
     struct audit audit = {.campaign = campaign};
     struct jobs_config config = {
@@ -596,14 +627,14 @@ int audit_run(struct campaign *campaign, bool every, const char *explained)
         collect(&audit);
         for (uint32_t i = 0; i < audit.count; i++)
             name_site(&audit.sites[i]);
-        plant(&audit, every);
+        plant(&audit, every, only);
         for (uint32_t i = 0; i < audit.planted_count; i++)
             audit.planted[i].explained = explanation_of(&audit, &audit.planted[i]) != NULL;
         config.count = audit.planted_count;
         end = jobs_run(&config);
         if (!campaign->json)
             sum_up(&audit);
-        useless = end == JOBS_ALL ? stale(&audit) : 0;
+        useless = end == JOBS_ALL && only == NULL ? stale(&audit) : 0;
     }
     free(audit.sites);
     free(audit.planted);

@@ -5,11 +5,11 @@
 
 #include "campaign.h"
 
-/* `campaign` says what is searched: seeds, models, budget. `every`: all mistakes at all
- * calls, not only syncs and renames left out. `explained`, when not NULL, is a file of
- * mistakes that make no difference. Prints a line per mistake. The exit code: 0 every one
- * is load-bearing or explained, 1 some are undetected or were never
- * made, 2 the file cannot be read. */
-int audit_run(struct campaign *campaign, bool every, const char *explained);
+/* `campaign` says what is searched: seeds, models, budget. `every`: all mistakes at all calls, not
+ * only syncs and renames left out. `explained`, when not NULL, is a file of mistakes that make no
+ * difference. `only`, when not NULL, is part of the lines of the mistakes that are tried; then
+ * explanations about no site are not told. Prints a line per mistake. The exit code: 0 each is
+ * load-bearing or explained, 1 some are undetected or were never made, 2 no such file. */
+int audit_run(struct campaign *campaign, bool every, const char *explained, const char *only);
 
 #endif

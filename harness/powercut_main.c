@@ -263,12 +263,11 @@ static int run_command(const struct options *opts)
     campaign.results =
         audit ? NULL : results_open(&campaign, matrix ? "results-matrix.jsonl" : "results.jsonl");
     results_header(&campaign, opts, POWERCUT_VERSION);
-    if (matrix)
-        code = matrix_run(&campaign);
-    else if (audit)
-        code = audit_run(&campaign, options_flag(opts, "seams"), options_text(opts, "explained"));
+    if (audit)
+        code = audit_run(&campaign, options_flag(opts, "seams"), options_text(opts, "explained"),
+                         options_text(opts, "only"));
     else
-        code = campaign_run(&campaign);
+        code = matrix ? matrix_run(&campaign) : campaign_run(&campaign);
     if (campaign.results && fclose(campaign.results) != 0)
         fprintf(stderr, "the results cannot be written\n");
     free(command);
