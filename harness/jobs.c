@@ -60,7 +60,8 @@ struct slot {
     int status;            /* of wait, once ended */
     bool stalled;
     uint64_t beats_seen;
-    double beat_time;
+    double beat_time,
+        beat_cpu; /* when the newest beat was seen; processor time of the child then */
     double began;
     double ended;
 };
@@ -88,6 +89,17 @@ static double now(void)
     struct timespec ts;
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* Processor time of a child so far; 0: it cannot be told. */
+static double cpu_of(pid_t pid)
+{
+    struct timespec ts;
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &ts) != 0)
+        return 0;
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
@@ -203,6 +215,7 @@ static bool slot_begin(struct pool *pool, struct slot *slot, uint64_t task,
     slot->state = SLOT_RUNNING;
     slot->began = now();
     slot->beat_time = slot->began;
+    slot->beat_cpu = 0;
     pool->running++;
     return true;
 }
@@ -328,6 +341,18 @@ static bool has_ended(const struct slot *slot)
            info.si_pid == slot->pid;
 }
 
+/* No beat for so long. On a machine with much else to do a child that works has had little of that
+ * time: it is given half of it of its own. One that waits for something uses none, and hangs. */
+static bool hangs(const struct slot *slot, double stall)
+{
+    double waited = now() - slot->beat_time, worked;
+
+    if (waited <= stall)
+        return false;
+    worked = cpu_of(slot->pid) - slot->beat_cpu;
+    return worked < waited / 100 || worked > stall / 2;
+}
+
 /* Reaps what has ended, and kills what hangs. */
 static void look_after_children(struct pool *pool)
 {
@@ -352,7 +377,8 @@ static void look_after_children(struct pool *pool)
         if (beats != slot->beats_seen) {
             slot->beats_seen = beats;
             slot->beat_time = now();
-        } else if (stall > 0 && !slot->stalled && now() - slot->beat_time > stall) {
+            slot->beat_cpu = cpu_of(slot->pid);
+        } else if (stall > 0 && !slot->stalled && hangs(slot, stall)) {
             slot->stalled = true;
             slot_kill(slot);
         }

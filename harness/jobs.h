@@ -55,7 +55,7 @@ struct jobs_config {
     unsigned jobs;          /* children at once; 0: one per processor */
     uint64_t first;         /* the number of the first task */
     uint64_t count;         /* how many; UINT64_MAX: until `done` or time says stop */
-    unsigned stall_seconds; /* 0: never */
+    unsigned stall_seconds; /* 0: never; of a child that works, half of it is its processor time */
     uint64_t time_seconds;  /* begin no task after this time; 0: no cap */
     void *ctx;
     /* In the child. */
