@@ -144,6 +144,8 @@ uint64_t core_ticks(const struct vault *v); /* nanoseconds; 0 with VAULT_INLINE 
 void core_event(struct vault *v, const struct vault_event *event); /* not under `lock` */
 
 void *core_sync_in_time(void *vault); /* write.c; the syncer */
+/* E5, before a rotation; `writing` is held. */
+void core_wait_for_room(struct vault *v);
 
 /* recover.c. On failure the vault is as before, plus what manifest and version hold. */
 MUST_USE enum vault_status core_recover(struct vault *v);

@@ -261,8 +261,11 @@ enum vault_status core_rotate(struct vault *v)
 {
     struct memtable *fresh = NULL;
     uint64_t number = 0; /* of the log; 0: none */
-    enum vault_status st = core_settle(v);
+    enum vault_status st = VAULT_OK;
 
+    if (memtable_count(v->mem) || (v->mem_ranges && memtable_count(v->mem_ranges)))
+        core_wait_for_room(v);
+    st = core_settle(v);
     if (st)
         return st;
     if (!memtable_count(v->mem) && !(v->mem_ranges && memtable_count(v->mem_ranges)))

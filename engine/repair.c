@@ -269,6 +269,7 @@ static enum vault_status take_log(struct repair *r, uint64_t number)
     struct env *env = &r->env;
     struct record_reader reader = {.file = OS_FILE_CLOSED};
     struct record record;
+    uint64_t known = 0; /* the newest operation that was found */
     bool good = false;
     bool got = false;
     enum vault_status st = record_open(env, &reader, FORMAT_LOG, number, r->options.read_chunk);
@@ -280,6 +281,9 @@ static enum vault_status take_log(struct repair *r, uint64_t number)
         if (!st && got)
             lost(r, reader.file.name, 0, "the header of a log", NULL, NULL);
     }
+    known = r->log_seq > r->last_seq ? r->log_seq : r->last_seq;
+    if (!st && good && r->known && reader.origin.prev_seq > known)
+        lost(r, reader.file.name, 0, "what was written before this log", NULL, NULL);
     while (!st && (good || got)) {
         uint64_t stopped = reader.pos;
 
@@ -501,7 +505,16 @@ static enum vault_status commit(struct repair *r, struct table *table)
     return st ? st : closing;
 }
 
-/* Does a log know the manifest to be longer than it is? */
+static bool is_there(const struct repair *r, enum format_file kind, uint64_t number)
+{
+    for (size_t i = 0; i < core_names_count(&r->names); i++)
+        if (core_names_at(&r->names)[i].kind == kind &&
+            core_names_at(&r->names)[i].number == number)
+            return true;
+    return false;
+}
+
+/* Does a log know the manifest to be longer than it is, or more to be in tables? */
 static enum vault_status log_disagrees(struct repair *r, uint64_t number, bool *disagrees)
 {
     struct record_reader reader = {.file = OS_FILE_CLOSED};
@@ -511,19 +524,13 @@ static enum vault_status log_disagrees(struct repair *r, uint64_t number, bool *
     if (!st)
         st = record_head(&r->env, &reader, &good);
     if (!st && good)
-        *disagrees |= reader.origin.manifest_number == r->manifest.number &&
-                      reader.origin.manifest_synced > r->manifest.loaded_end;
+        *disagrees |=
+            (reader.origin.manifest_number == r->manifest.number &&
+             reader.origin.manifest_synced > r->manifest.loaded_end) ||
+            (number >= r->manifest.log_number && reader.origin.prev_seq > r->manifest.last_seq &&
+             !is_there(r, FORMAT_LOG, reader.origin.prev_number));
     record_release(&r->env, &reader);
     return st == VAULT_NO_MEMORY ? st : VAULT_OK;
-}
-
-static bool is_there(const struct repair *r, uint64_t number)
-{
-    for (size_t i = 0; i < core_names_count(&r->names); i++)
-        if (core_names_at(&r->names)[i].kind == FORMAT_TABLE &&
-            core_names_at(&r->names)[i].number == number)
-            return true;
-    return false;
 }
 
 /* A manifest that ends early can be read, and tells of former times: logs know better, or tables it
@@ -543,7 +550,7 @@ static enum vault_status is_stale(struct repair *r, const struct version *versio
     }
     for (unsigned i = 0; i < VAULT_LEVELS; i++)
         for (size_t j = 0; j < version->levels[i].count; j++)
-            missing |= !is_there(r, version->levels[i].at[j]->number);
+            missing |= !is_there(r, FORMAT_TABLE, version->levels[i].at[j]->number);
     *stale |= missing && unnamed;
     return st;
 }

@@ -147,6 +147,8 @@ static void set_options(struct vault_options *o, unsigned pass, struct vault_cac
     o->sync_writes = pass % 4 == 2 ? 40 : 0;
     o->compaction_rate = pass % 5 == 3 ? 4 << 20 : 0;
     o->no_log = pass % 7 == 6;
+    if (o->no_log) /* then there is nothing to sync */
+        o->sync_interval = o->sync_writes = 0;
 }
 
 static void run_threads(struct vault *v, bool syncs)

@@ -17,8 +17,9 @@
  * E4  A group is bounded, so that a small write does not wait for many large ones.
  * E5  Nothing grows without bound: with LEVEL0_SLOW times the level-0 tables that make a
  *     compaction due a write waits a little now and then, with LEVEL0_STOP times as many, or while
- *     the memtable before is still being flushed, until that is over. A compaction that is paused,
- *     as an input cannot be read, stops no write: the data has to go somewhere.
+ *     the memtable before is still being flushed, until that is over; so does a flush that was
+ *     asked for. A compaction that is paused, as an input cannot be read, stops nobody: the data
+ *     has to go somewhere.
  * E6  With sync_writes or sync_interval a group is synced that asked for none: so that less than so
  *     many operations wait for a sync, and none of them longer than so long. A sync of any other
  *     reason begins the count anew. The syncer sees to the time where no write comes.
@@ -58,8 +59,7 @@ static void stalled(struct vault *v, uint64_t began)
     core_event(v, &(struct vault_event){.kind = VAULT_EVENT_STALL, .nanoseconds = ns});
 }
 
-/* E5: before a rotation. */
-static void wait_for_room(struct vault *v)
+void core_wait_for_room(struct vault *v)
 {
     size_t stop = (size_t)v->options.level0_tables * LEVEL0_STOP;
     uint64_t began = 0;
@@ -132,7 +132,6 @@ static enum vault_status make_room(struct vault *v, size_t count, size_t ranges,
         return env_fail(&v->env, VAULT_UNSUPPORTED, "", 0, 0, "sequence numbers are used up");
 
     if (memory_full(v)) {
-        wait_for_room(v);
         st = core_rotate(v);
         v->slowed_at = 0;
     } else {

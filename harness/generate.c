@@ -37,6 +37,7 @@ struct draw {
     uint32_t wide;        /* in 8: how often a range is of any width, not narrow */
     uint32_t ttls;        /* in 16: how often a value expires */
     uint32_t copies;      /* slots taken */
+    uint32_t interval;    /* of the syncs; 0: none */
     uint32_t weight[OP_KINDS], weights;
     uint32_t next_seed;
     uint32_t snapshots; /* a bit per slot in use */
@@ -256,7 +257,7 @@ static void draw_weights(struct draw *draw, const struct generator *generator)
     if (config(draw, 65, 4) == 0)
         draw->weight[OP_COPY] = 6;
     draw->ttls = (uint32_t[]){0, 0, 3, 8}[config(draw, 61, 4)];
-    if (draw->ttls)
+    if (draw->ttls || draw->interval)
         draw->weight[OP_CLOCK] = 12;
     if (generator->crashes)
         draw->weight[OP_CRASH] = 2 * config(draw, 60, 3);
@@ -283,11 +284,13 @@ void trace_generate(struct trace *trace, struct tape *tape, const struct generat
     static const uint32_t buffers[] = {512, 1024, 2048, 4096, 16384};
     static const uint32_t tables[] = {1024, 2048, 8192};
     static const uint32_t level1[] = {2048, 4096, 16384};
+    static const uint32_t intervals[] = {0, 0, 15, 60};   /* sync every so many of the clock */
     static const uint32_t windows[] = {0, 0, 0, 2, 3, 7}; /* sync every so many */
     struct draw draw = {.trace = trace, .tape = tape};
     uint32_t no_log = config(&draw, 72, 8) == 7;
     uint32_t count;
 
+    draw.interval = no_log ? 0 : intervals[config(&draw, 75, 4)];
     draw.keys = 6u + config(&draw, 1, 5) * config(&draw, 2, 5) * 3;
     draw.key_set = config(&draw, 3, 6);
     draw.long_values = (uint32_t[]){0, 1, 2, 6}[config(&draw, 4, 4)];
@@ -295,13 +298,13 @@ void trace_generate(struct trace *trace, struct tape *tape, const struct generat
     snprintf(trace->tuning, sizeof trace->tuning,
              "write_buffer=%u block=%u table=%u level0=%u level1=%u multiplier=%u bloom=%u "
              "cache=%u chunk=512 manifest=%u compress=%u open=%u nolog=%u sync_writes=%u "
-             "share=%u",
+             "share=%u sync_interval=%u",
              buffers[config(&draw, 6, 5)], 128u << config(&draw, 7, 3), tables[config(&draw, 8, 3)],
              2 + config(&draw, 9, 3), level1[config(&draw, 10, 3)], 2 + config(&draw, 11, 3),
              config(&draw, 12, 4) ? 10u : 0u, config(&draw, 13, 4) ? 8192u : 0u,
              config(&draw, 14, 3) ? 4096u : 256u, compression_of(config(&draw, 70, 4)),
              config(&draw, 71, 3) ? 64u : 1u, no_log, no_log ? 0u : windows[config(&draw, 73, 6)],
-             config(&draw, 74, 2) ? 8192u : 0u);
+             config(&draw, 74, 2) ? 8192u : 0u, draw.interval);
     draw_weights(&draw, generator);
     count = generator->ops / 2 + config(&draw, 15, generator->ops + 1);
     for (draw.op = 1; draw.op <= count; draw.op++)

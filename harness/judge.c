@@ -10,7 +10,7 @@
  *   J7 a bit that reads wrong gives an error or does not matter; a failed call or a refused request
  *      for memory gives an error or is made up for, and the next open finds everything.
  *   J6 after close no memory and no descriptor is left.
- *   J9 to J11 are in judge_more.c. */
+ *   J9 to J11 are in judge_more.c, J12 and J13 in judge_tools.c. */
 #include "judge.h"
 
 #include <stdlib.h>
@@ -277,25 +277,31 @@ static void on_use(void *ctx, const void *p, size_t len)
     pc_disk_use(((struct judge *)ctx)->disk, p, len);
 }
 
-enum pc_store_status judge_open(struct judge *judge, const struct question *question,
-                                struct judge_open how, struct pc_store_error *error)
+struct pc_store_env judge_env(struct judge *judge, const struct question *question,
+                              struct judge_open how)
 {
-    struct pc_store_env env = {.dir = how.dir,
-                               .read_only = how.read_only,
-                               .hooks = &judge->hooks,
-                               .alloc = heap_alloc,
-                               .free = heap_free,
-                               .alloc_ctx = &judge->heap,
-                               .clock = judge_clock,
-                               .clock_ctx = judge,
-                               .tuning = judge->tuning};
-
     judge->hooks = (struct pc_hooks){.ctx = judge};
     judge->hooks.claim_possible = question->scan_claims ? NULL : no_claim;
     if (question->by_use) {
         judge->hooks.verify = on_verify;
         judge->hooks.use = on_use;
     }
+    return (struct pc_store_env){.dir = how.dir,
+                                 .read_only = how.read_only,
+                                 .hooks = &judge->hooks,
+                                 .alloc = heap_alloc,
+                                 .free = heap_free,
+                                 .alloc_ctx = &judge->heap,
+                                 .clock = judge_clock,
+                                 .clock_ctx = judge,
+                                 .tuning = judge->tuning};
+}
+
+enum pc_store_status judge_open(struct judge *judge, const struct question *question,
+                                struct judge_open how, struct pc_store_error *error)
+{
+    struct pc_store_env env = judge_env(judge, question, how);
+
     judge->db = NULL;
     return judge->store->open(&env, &judge->db, error);
 }
@@ -323,6 +329,7 @@ static bool refusal(struct judge *judge, const struct question *question, const 
     if ((question->lied || question->split || judge->fault.fired) && judge_typed(error->status)) {
         judge->refused += question->lied || question->split;
         judge->showed[TROUBLE_BITROT] += judge->fault.fired;
+        judge->damaged = judge->fault.fired && !question->lied && !question->split;
         return true;
     }
     return judge_fail(verdict, judge_rule_of(error->status), what, error->text);
@@ -452,8 +459,10 @@ static void examine(struct judge *judge, const struct question *question, struct
             return;
     } else if (!judge_reads(judge->store, judge->db, NULL, &judge->seen, &judge->other,
                             question->model, verdict)) {
-        if (judge->fault.fired && judge_typed((enum pc_store_status)verdict->error))
+        if (judge->fault.fired && judge_typed((enum pc_store_status)verdict->error)) {
             verdict->rule = RULE_NONE;
+            judge->damaged = !question->lied && !question->split;
+        }
         return;
     }
     if (question->life && !question->lied && !judge->fault.fired &&
@@ -521,6 +530,16 @@ static bool survive(struct judge *judge, const struct question *question, struct
     return verdict->rule == RULE_NONE;
 }
 
+/* J12, after an honest life. */
+static void tools(struct judge *judge, const struct question *question, struct verdict *verdict)
+{
+    struct pc_store_env env = judge_env(judge, question, (struct judge_open){STORE_DIR, false});
+
+    heap_reset(&judge->heap);
+    if (verdict->rule == RULE_NONE)
+        judge_clean(judge->store, &env, verdict);
+}
+
 void judge_image(struct judge *judge, struct pc_image *image, const struct question *question,
                  struct verdict *verdict, size_t *opened)
 {
@@ -528,7 +547,7 @@ void judge_image(struct judge *judge, struct pc_image *image, const struct quest
 
     *verdict = (struct verdict){0};
     judge->now = judge->seen.now = question->now;
-    judge->answered = false;
+    judge->answered = judge->damaged = false;
     seen_clear(&judge->seen);
     boot(judge, image);
     if (question->by_use)
@@ -546,6 +565,9 @@ void judge_image(struct judge *judge, struct pc_image *image, const struct quest
             judge_fail(verdict, RULE_LEAK, "memory or descriptors are left after a refused open",
                        "");
         pc_close_all();
+        if (verdict->rule == RULE_NONE && judge->damaged)
+            judge_damaged(judge, question, verdict);
+        pc_close_all();
         return;
     }
     *opened = pc_disk_call_count(judge->disk);
@@ -559,6 +581,10 @@ void judge_image(struct judge *judge, struct pc_image *image, const struct quest
         else
             same_again(judge, verdict, "recovered a second time");
         close_store(judge, verdict);
+        tools(judge, question, verdict);
     }
+    pc_close_all();
+    if (verdict->rule == RULE_NONE && judge->damaged)
+        judge_damaged(judge, question, verdict);
     pc_close_all();
 }

@@ -12,6 +12,7 @@
 
 #define MOUNT_POINT "/powercut"
 #define STORE_DIR   "/powercut/db"
+#define STORE_NAME  "db"             /* within the disk */
 #define COPY_DIR    "/powercut/copy" /* and the number of the slot */
 #define STEP_LIMIT  2000000u         /* calls of the disk in one life of a store: beyond it hangs */
 
@@ -43,6 +44,7 @@ struct judge {
     const struct model *memo_model; /* one of the two models that an epoch is judged by */
     void *db;
     bool answered;         /* the newest recovery: `seen` is what was recovered, not an error */
+    bool damaged;          /* it refused damage: the tools have to tell and to mend it */
     uint64_t now;          /* what the store is told */
     struct pc_fault fault; /* of the trouble */
     uint64_t troubled[TROUBLES], showed[TROUBLES]; /* tried; and the store noticed */
@@ -95,6 +97,8 @@ struct judge_open {
     const char *dir;
     bool read_only;
 };
+struct pc_store_env judge_env(struct judge *judge, const struct question *question,
+                              struct judge_open how);
 enum pc_store_status judge_open(struct judge *judge, const struct question *question,
                                 struct judge_open how, struct pc_store_error *error);
 bool judge_fail(struct verdict *verdict, enum rule rule, const char *what, const char *detail);
@@ -108,6 +112,12 @@ bool judge_bounds(const struct pc_store *store, void *db, void *snapshot, const 
  * read after it. */
 bool judge_first(struct judge *judge, const struct question *question, struct verdict *verdict);
 bool judge_looked(const struct judge *judge, const struct seen *seen, struct verdict *verdict);
+
+/* J12: there is no damage in the closed store, nor a file too many. */
+bool judge_clean(const struct pc_store *store, const struct pc_store_env *env,
+                 struct verdict *verdict);
+/* J12, J13: the store has refused damage that is still there, and everything is closed. */
+bool judge_damaged(struct judge *judge, const struct question *question, struct verdict *verdict);
 
 /* The rule that an error breaks where a state was due: a store that says itself that synced data is
  * gone has lost it. */

@@ -14,22 +14,27 @@
 #define DOTS_MOST 400u /* of the recovery figure */
 
 static const struct level levels[] = {
-    {"sync-each", "every write that returned survives the loss of power", 1, false},
+    {"sync-each", "every write that returned survives the loss of power", 1, 0, false},
     {"sync-8", "everything up to the last sync survives the loss of power; a sync after 8 writes",
-     8, false},
+     8, 0, false},
     {"log-only",
      "every write that returned survives the death of the process; what survives the loss of power "
      "is a prefix, with all that was flushed",
-     0, false},
+     0, 0, false},
+    {"time-60",
+     "every write that returned survives the death of the process; what the loss of power takes "
+     "was "
+     "written in the last 60 ms of the clock before the newest write",
+     0, 60, false},
     {"no-log",
      "what survives the loss of power, or the death of the process, is a prefix, with all that was "
      "flushed",
-     0, true},
+     0, 0, true},
 };
 
 size_t level_count(const struct pc_store *store)
 {
-    return sizeof levels / sizeof levels[0] - (store->promises_with == NULL);
+    return sizeof levels / sizeof levels[0] - (store->promises_with ? 0 : 2);
 }
 
 const struct level *level_at(size_t index)
@@ -57,6 +62,7 @@ static void set_tuning(const struct level *level, char *tuning, size_t room)
 {
     retune(tuning, room, "nolog", level->no_log);
     retune(tuning, room, "sync_writes", level->every > 1 ? level->every : 0);
+    retune(tuning, room, "sync_interval", level->interval);
 }
 
 /* Does the store keep to the level by itself, when it is tuned so? */

@@ -11,11 +11,12 @@
 struct level {
     const char *name;
     const char *promise;
-    uint32_t every; /* a sync after so many writes; 1: with each; 0: never */
+    uint32_t every;    /* a sync after so many writes; 1: with each; 0: never */
+    uint32_t interval; /* of the clock, after which the store syncs by itself; 0: never */
     bool no_log;
 };
 
-/* A store that promises the same with every tuning has no level without a log. */
+/* A store that promises the same with every tuning has not the last two, which are its own. */
 size_t level_count(const struct pc_store *store);
 const struct level *level_at(size_t index);
 

@@ -37,6 +37,9 @@ static const char *const rule_names[RULES] = {
     [RULE_UNVERIFIED] = "unverified",
     [RULE_COPY] = "copy",
     [RULE_READ_ONLY] = "read-only",
+    [RULE_FIGURES] = "figures",
+    [RULE_VERIFY] = "verify",
+    [RULE_REPAIR] = "repair",
 };
 
 const char *rule_name(enum rule rule)
@@ -622,6 +625,31 @@ static bool alien(const struct judging *judging, struct verdict *verdict)
                      "key %s has a value of %u bytes that nobody wrote to it", key, entry->len);
         }
         return true;
+    }
+    return false;
+}
+
+/* Of any version, those included that a batch wrote over itself. */
+static bool was_written(const struct model *model, const struct line *line,
+                        const struct seen_entry *entry)
+{
+    for (uint32_t v = 0; v < line->count; v++)
+        if (is_of(entry, &line->versions[v]))
+            return true;
+    for (uint32_t w = 0; w < model->write_count; w++)
+        if (model->writes[w].hash == entry->hash && model->writes[w].len == entry->len &&
+            bytes_equal(model->writes[w].key, entry->key))
+            return true;
+    return is_dead(model, entry->hash);
+}
+
+bool model_strange(const struct model *model, const struct seen *seen)
+{
+    for (size_t i = 0; i < seen->count; i++) {
+        const struct line *line = model_line(model, seen->entries[i].key);
+
+        if (line == NULL || !was_written(model, line, &seen->entries[i]))
+            return true;
     }
     return false;
 }

@@ -41,6 +41,9 @@ enum rule {
     RULE_UNVERIFIED, /* recovery depends on bytes that no checksum has passed */
     RULE_COPY,       /* a copy that was promised is not there, or not what was copied */
     RULE_READ_ONLY,  /* an open to read only changes the disk, or shows something else */
+    RULE_FIGURES,    /* statistics or sizes that contradict what was done, or each other */
+    RULE_VERIFY,     /* the check of a closed store finds damage where is none, or overlooks it */
+    RULE_REPAIR,     /* a repair fails, or loses or changes something and does not say so */
     RULES
 };
 
@@ -188,6 +191,9 @@ void model_promise(struct model *model, uint32_t units, size_t at, const char *w
 /* The newest acknowledged unit whose sequence number is at most seq. */
 uint32_t model_units_of_seq(const struct model *model, uint64_t seq);
 uint32_t model_acknowledged(const struct model *model, size_t at); /* newest with status OK */
+
+/* Bytes under a key that nobody ever wrote to it, in any epoch: never right, whatever was lost. */
+bool model_strange(const struct model *model, const struct seen *seen);
 
 void model_copy(struct model *model, struct copy copy);
 /* Judges what a copy holds, read after a crash at `at`. */

@@ -167,17 +167,79 @@ static void ask_durable(struct session *session)
                   "the durable sequence number covers them");
 }
 
+/* The oldest write that is not durable has been there for too long, so now all are. */
+static void promise_interval(struct session *session)
+{
+    const struct pc_store *store = session->store;
+    uint64_t most = store->interval ? store->interval(session->trace->tuning) : UINT64_MAX;
+    uint64_t since = session->unsynced_since;
+
+    if (most != UINT64_MAX && session->unsynced &&
+        (session->clock < since || session->clock - since >= most))
+        promise(session, "a write found an older one waiting for longer than its interval");
+}
+
+/* After each operation: since when does the oldest write wait that nothing was promised of? */
+static void look_at_unsynced(struct session *session)
+{
+    const struct model *model = &session->model;
+    uint32_t promised = model->promise_count ? model->promises[model->promise_count - 1].units : 0;
+
+    if (promised >= model_acknowledged(model, now(session))) {
+        session->unsynced = false;
+    } else if (!session->unsynced || promised != session->promised) {
+        session->unsynced = true;
+        session->unsynced_since = session->clock;
+    }
+    session->promised = promised;
+}
+
+/* No rule counts calls, so that reading more moves no fault, and none is still to come. */
+static bool undisturbed(const struct session *session)
+{
+    return session->trace->fault_count == 0 && session->trouble_fault.nth == 0 && !faulty(session);
+}
+
+/* What the store says of itself. Sizes are asked for only where no rule counts calls. */
+static void ask_figures(struct session *session, enum op_kind kind)
+{
+    const struct pc_store *store = session->store;
+    bool flushed = kind == OP_FLUSH || kind == OP_COMPACT;
+    const char *wrong;
+
+    if (session->db == NULL || session->model.failed)
+        return;
+    wrong = figures_check(&session->figures, store, session->db, session->disk, STORE_NAME,
+                          &session->heap, !faulty(session));
+    if (wrong == NULL && undisturbed(session) && (flushed || kind == OP_SCAN)) {
+        struct pc_store_error error = {0};
+
+        session->seen.now = session->clock;
+        if (judge_scan(store, session->db, NULL, &session->seen, &error) == PC_STORE_OK)
+            wrong = figures_sizes(store, session->db, &session->model, &session->seen, flushed);
+    }
+    if (wrong)
+        violate(session, RULE_FIGURES, wrong, "");
+}
+
+static struct pc_store_env env_of(struct session *session)
+{
+    return (struct pc_store_env){.dir = STORE_DIR,
+                                 .alloc = heap_alloc,
+                                 .free = heap_free,
+                                 .alloc_ctx = &session->heap,
+                                 .clock = session_clock,
+                                 .clock_ctx = session,
+                                 .tuning = session->trace->tuning};
+}
+
 static enum pc_store_status open_db(struct session *session, struct pc_store_error *error)
 {
-    struct pc_store_env env = {.dir = STORE_DIR,
-                               .alloc = heap_alloc,
-                               .free = heap_free,
-                               .alloc_ctx = &session->heap,
-                               .clock = session_clock,
-                               .clock_ctx = session,
-                               .tuning = session->trace->tuning};
+    struct pc_store_env env = env_of(session);
     enum pc_store_status st;
 
+    figures_begin(&session->figures, now(session));
+    session->unsynced = false; /* a handle waits for what it has written itself */
     heap_reset(&session->heap);
     session->heap.fail_at = session->fail_request;
     session->fail_request = 0;
@@ -194,6 +256,20 @@ static void forget_snapshots(struct session *session)
             session->store->release(session->db, session->snapshots[i].handle);
             session->snapshots[i].used = false;
         }
+}
+
+/* J12. Not where a rule counts calls. */
+static void verify_closed(struct session *session, enum pc_store_status closed)
+{
+    struct pc_store_env env = env_of(session);
+    struct verdict verdict = {0};
+
+    if (closed || !undisturbed(session) || session->model.failed ||
+        session->verdict.rule != RULE_NONE)
+        return;
+    heap_reset(&session->heap);
+    if (!judge_clean(session->store, &env, &verdict))
+        violate(session, verdict.rule, verdict.text, "");
 }
 
 static enum pc_store_status close_db(struct session *session)
@@ -217,6 +293,7 @@ static enum pc_store_status close_db(struct session *session)
     if (pc_open_descriptors())
         violate(session, RULE_LEAK, "descriptors are left after close", "");
     pc_close_all();
+    verify_closed(session, st);
     return st;
 }
 
@@ -438,12 +515,14 @@ static void apply_write(struct session *session, const struct op *op)
     note(session, seq);
     session->error = error;
     model_end(&session->model, unit, st ? UNIT_ERROR : UNIT_OK, seq, now(session));
+    figures_wrote(&session->figures, writes, count, st == PC_STORE_OK);
     if (st == PC_STORE_OK) {
         if (failed && session->store->promises & PC_PROMISE_FAIL_STOP)
             violate(session, RULE_FAIL_STOP, "a write is acknowledged after one that failed", "");
         if (op->sync && session->store->promises & PC_PROMISE_SYNC)
             promise(session, "a sync write returned OK");
         promise_window(session, seq);
+        promise_interval(session);
     } else if (!faulty(session)) {
         violate(session, RULE_PROGRESS, "a write fails without a fault", error.text);
     }
@@ -476,10 +555,18 @@ static void read_key(struct session *session, struct bytes key, void *snapshot, 
 {
     struct got got = {.out = out};
     struct pc_store_error error = {0};
-    enum pc_store_status st = session->store->get(session->db, snapshot, key, take, &got, &error);
+    struct pc_store_figures before = {0}, after = {0};
+    enum pc_store_status st;
     const struct version *version = model_at(&session->model, key, cut);
     enum shown shown = model_shown(&session->model, version, now(session), session->clock);
 
+    if (session->store->figures)
+        session->store->figures(session->db, &before);
+    st = session->store->get(session->db, snapshot, key, take, &got, &error);
+    if (session->store->figures)
+        session->store->figures(session->db, &after);
+    if (session->store->figures && !faulty(session) && figures_of_get(&before, &after))
+        violate(session, RULE_FIGURES, figures_of_get(&before, &after), "");
     note(session, st);
     note(session, got.hash);
     if (st != PC_STORE_NOT_FOUND)
@@ -667,6 +754,8 @@ static void apply_open(struct session *session, const struct op *op, FILE *out)
         break;
     }
     ask_durable(session);
+    look_at_unsynced(session);
+    ask_figures(session, op->kind);
 }
 
 void session_apply(struct session *session, uint32_t index, FILE *out)
@@ -780,6 +869,7 @@ bool session_place(const struct session *session, const struct crash *crash, siz
 static void begin_trouble(struct session *session, enum trouble trouble, uint32_t at)
 {
     session->trouble = trouble;
+    session->trouble_fault = (struct pc_fault){0};
     if (trouble == TROUBLE_NO_MEMORY) {
         session->fail_request = at;
     } else if (trouble != TROUBLE_NONE) {
@@ -857,7 +947,7 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
     session->disk = pc_disk_boot(image);
     session->clock = model_clock(&session->before, at);
     session->epoch++;
-    session->given_up = false;
+    session->given_up = session->unsynced = false;
     session->opened = SIZE_MAX;
     change_history(session);
     mount_disk(session);

@@ -10,6 +10,7 @@
 #include "powercut/disk.h"
 #include "powercut/store.h"
 
+#include "figures.h"
 #include "heap.h"
 #include "judge.h"
 #include "model.h"
@@ -35,6 +36,10 @@ struct session {
     struct snapshot snapshots[TRACE_SLOTS];
     struct pc_fault faults[TRACE_FAULTS];
     struct seen seen, other;
+    struct figures figures;
+    uint32_t promised;       /* units, when last looked at */
+    bool unsynced;           /* beyond them there is one, */
+    uint64_t unsynced_since; /* written when the clock said so */
     uint8_t *buffer;
     size_t buffer_room;
     struct verdict verdict; /* the first violation seen live */

@@ -14,7 +14,8 @@ struct handle {
     struct vault *vault;
     struct vault_allocator allocator;
     struct vault_batch *batch;
-    bool no_log;
+    bool no_log, compressed;
+    uint64_t level0_tables, block_size;
 };
 
 extern const struct pc_store store_minivault;
@@ -106,6 +107,8 @@ static bool tune(struct vault_options *options, const char *name, unsigned long 
         options->no_log = value > 0;
     else if (strcmp(name, "sync_writes") == 0)
         options->sync_writes = value;
+    else if (strcmp(name, "sync_interval") == 0)
+        options->sync_interval = value;
     else if (strcmp(name, "share") == 0)
         options->block_cache = value ? shared_cache(value) : NULL;
     else
@@ -132,6 +135,27 @@ static bool tune_all(struct vault_options *options, const char *text)
     return true;
 }
 
+/* False: there is an unknown word in the tuning. */
+static bool options_of(const struct pc_store_env *env, struct vault_allocator *allocator,
+                       struct vault_options *options, struct pc_store_error *error)
+{
+    vault_options_init(options);
+    options->background = VAULT_INLINE;
+    options->hooks = env->hooks;
+    options->clock = env->clock;
+    options->clock_ctx = env->clock_ctx;
+    options->read_only = env->read_only;
+    if (env->alloc) {
+        *allocator = (struct vault_allocator){env->alloc_ctx, env->alloc, env->free};
+        options->allocator = allocator;
+    }
+    if (tune_all(options, env->tuning))
+        return true;
+    error->status = PC_STORE_INVALID;
+    snprintf(error->text, sizeof error->text, "an unknown setting in: %.120s", env->tuning);
+    return false;
+}
+
 static enum pc_store_status store_open(const struct pc_store_env *env, void **db,
                                        struct pc_store_error *error)
 {
@@ -141,23 +165,14 @@ static enum pc_store_status store_open(const struct pc_store_env *env, void **db
     enum vault_status st;
 
     must(handle != NULL);
-    vault_options_init(&options);
-    options.background = VAULT_INLINE;
-    options.hooks = env->hooks;
-    options.clock = env->clock;
-    options.clock_ctx = env->clock_ctx;
-    options.read_only = env->read_only;
-    if (!tune_all(&options, env->tuning)) {
+    if (!options_of(env, &handle->allocator, &options, error)) {
         free(handle);
-        error->status = PC_STORE_INVALID;
-        snprintf(error->text, sizeof error->text, "an unknown setting in: %.120s", env->tuning);
         return error->status;
     }
     handle->no_log = options.no_log;
-    if (env->alloc) {
-        handle->allocator = (struct vault_allocator){env->alloc_ctx, env->alloc, env->free};
-        options.allocator = &handle->allocator;
-    }
+    handle->compressed = options.compression[VAULT_LEVELS - 1] != VAULT_RAW;
+    handle->level0_tables = options.level0_tables;
+    handle->block_size = options.block_size;
     st = vault_open(env->dir, &options, &handle->vault, &detail);
     if (st) {
         free(handle);
@@ -419,6 +434,88 @@ static enum pc_store_status store_check(void *db, struct pc_store_error *error)
     return answer(st, &detail, error);
 }
 
+static void store_figures(void *db, struct pc_store_figures *figures)
+{
+    const struct handle *handle = db;
+    struct vault_stats stats;
+
+    vault_get_stats(handle->vault, &stats);
+    *figures = (struct pc_store_figures){
+        .user_bytes = stats.user_bytes,
+        .log_bytes = stats.log_bytes,
+        .table_bytes = stats.table_bytes_written,
+        .syncs = stats.syncs,
+        .gets = stats.gets,
+        .get_blocks = stats.get_blocks,
+        .lookups = stats.cache_hits + stats.cache_misses,
+        .memory = stats.memory,
+        .memory_peak = stats.memory_peak,
+        .runs = stats.tables[0],
+        .block = handle->compressed ? 0 : handle->block_size,
+        .level0 = stats.tables[0],
+        .level0_most = 5 * handle->level0_tables + 1, /* E5 in engine/write.c */
+    };
+    for (unsigned level = 0; level < VAULT_LEVELS; level++) {
+        figures->size += stats.bytes[level];
+        figures->runs += level && stats.tables[level];
+    }
+}
+
+static enum pc_store_status store_size(void *db, struct bytes begin, struct bytes end,
+                                       uint64_t *bytes, struct pc_store_error *error)
+{
+    struct handle *handle = db;
+
+    return answer_of(
+        handle,
+        vault_approximate_size(handle->vault, begin.data, begin.len, end.data, end.len, bytes),
+        error);
+}
+
+struct told {
+    uint64_t orphans, lost;
+};
+
+static void tell(void *ctx, const struct vault_finding *finding)
+{
+    struct told *told = ctx;
+
+    told->orphans += finding->kind == VAULT_FINDING_ORPHAN;
+    told->lost += finding->kind == VAULT_FINDING_LOST;
+}
+
+static enum pc_store_status store_verify(const struct pc_store_env *env, uint64_t *orphans,
+                                         struct pc_store_error *error)
+{
+    struct vault_allocator allocator;
+    struct vault_options options;
+    struct vault_error detail = {0};
+    struct told told = {0};
+    enum vault_status st;
+
+    if (!options_of(env, &allocator, &options, error))
+        return error->status;
+    st = vault_verify(env->dir, &options, tell, &told, &detail);
+    *orphans = told.orphans;
+    return answer(st, &detail, error);
+}
+
+static enum pc_store_status store_repair(const struct pc_store_env *env, uint64_t *lost,
+                                         struct pc_store_error *error)
+{
+    struct vault_allocator allocator;
+    struct vault_options options;
+    struct vault_error detail = {0};
+    struct told told = {0};
+    enum vault_status st;
+
+    if (!options_of(env, &allocator, &options, error))
+        return error->status;
+    st = vault_repair(env->dir, &options, tell, &told, &detail);
+    *lost = told.lost;
+    return answer(st, &detail, error);
+}
+
 /* Not all of the promises hold without a log. */
 static uint32_t store_promises_with(const char *tuning)
 {
@@ -436,6 +533,14 @@ static uint64_t store_window(const char *tuning)
 
     vault_options_init(&options);
     return tune_all(&options, tuning) && options.sync_writes ? options.sync_writes - 1 : UINT64_MAX;
+}
+
+static uint64_t store_interval(const char *tuning)
+{
+    struct vault_options options;
+
+    vault_options_init(&options);
+    return tune_all(&options, tuning) && options.sync_interval ? options.sync_interval : UINT64_MAX;
 }
 
 const struct pc_store store_minivault = {
@@ -463,6 +568,11 @@ const struct pc_store store_minivault = {
     .last_seq = store_last_seq,
     .durable_seq = store_durable_seq,
     .check = store_check,
+    .figures = store_figures,
+    .size = store_size,
+    .verify = store_verify,
+    .repair = store_repair,
     .promises_with = store_promises_with,
     .window = store_window,
+    .interval = store_interval,
 };

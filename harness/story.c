@@ -30,6 +30,9 @@ static const char *const meanings[RULES] = {
     [RULE_UNVERIFIED] = "recovery depends on bytes that no checksum has passed",
     [RULE_COPY] = "a copy that was promised is not there, or not what was copied",
     [RULE_READ_ONLY] = "an open to read only changes the disk, or shows something else",
+    [RULE_FIGURES] = "what the store says of itself is not so",
+    [RULE_VERIFY] = "the check of the closed store is wrong",
+    [RULE_REPAIR] = "a repair fails, or is silent about what it lost",
 };
 
 const char *story_meaning(enum rule rule)

@@ -9,7 +9,7 @@ import trace
 
 RULES = ("below-floor", "hole", "torn-batch", "phantom", "wrong-bytes", "open", "recovery", "read",
          "structure", "progress", "truth", "fail-stop", "leak", "hang", "crash", "nondeterminism",
-         "unverified", "copy", "read-only")
+         "unverified", "copy", "read-only", "figures", "verify", "repair")
 
 
 def _replay(run, finding):

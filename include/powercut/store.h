@@ -12,7 +12,7 @@
 
 struct pc_hooks;
 
-#define PC_STORE_ABI 4u
+#define PC_STORE_ABI 5u
 
 enum pc_store_status {
     PC_STORE_OK,
@@ -73,6 +73,23 @@ struct pc_store_env {
     bool read_only;     /* change nothing; PC_STORE_NOT_FOUND where there is no store */
 };
 
+/* What a store says of itself, counted since it was opened. */
+struct pc_store_figures {
+    uint64_t user_bytes;          /* of the operations written: at least their keys and values */
+    uint64_t log_bytes;           /* written to logs; 0 where there is none */
+    uint64_t table_bytes;         /* written to tables */
+    uint64_t syncs;               /* fsync and fdatasync of its files and its directory */
+    uint64_t gets, get_blocks;    /* single gets, and blocks of tables that they looked into */
+    uint64_t lookups;             /* of blocks, by anybody: in the cache or not */
+    uint64_t memory, memory_peak; /* from env->alloc */
+    uint64_t size;                /* of all its tables, now */
+    uint64_t runs; /* tables, or levels of tables apart from each other, that a key may be in */
+    uint64_t
+        block; /* a size of keys is right to so many bytes and a value in each run; 0: unknown */
+    uint64_t level0, level0_most; /* tables that wait to be merged; as many at most, unless a call
+                                     failed */
+};
+
 enum pc_move { PC_FIRST, PC_LAST, PC_NEXT, PC_PREV, PC_SEEK, PC_SEEK_FOR_PREV };
 
 struct pc_store {
@@ -117,11 +134,29 @@ struct pc_store {
     uint64_t (*durable_seq)(void *db); /* NULL: none */
     /* Structural self-check; NULL: none. */
     enum pc_store_status (*check)(void *db, struct pc_store_error *error);
+    /* NULL: none. */
+    void (*figures)(void *db, struct pc_store_figures *figures);
+    /* About how many bytes of tables the keys in [begin, end) take; data == NULL: open.
+     * NULL: none. */
+    enum pc_store_status (*size)(void *db, struct bytes begin, struct bytes end, uint64_t *bytes,
+                                 struct pc_store_error *error);
+    /* Of a store that is closed: reads all of it and changes nothing. PC_STORE_OK: there is no
+     * damage; *orphans: files that nobody needs. NULL: none. */
+    enum pc_store_status (*verify)(const struct pc_store_env *env, uint64_t *orphans,
+                                   struct pc_store_error *error);
+    /* Of a store that is closed: saves what can be read. PC_STORE_OK: it opens from now on, and
+     * nothing is lost but what was told, *lost times. NULL: none. */
+    enum pc_store_status (*repair)(const struct pc_store_env *env, uint64_t *lost,
+                                   struct pc_store_error *error);
     /* What of `promises` it keeps when opened with this tuning; NULL: all of it. */
     uint32_t (*promises_with)(const char *tuning);
     /* The newest operations that a power cut may take though they were acknowledged, so many at
      * most; UINT64_MAX: any number. NULL: any. */
     uint64_t (*window)(const char *tuning);
+    /* A write that returns when the oldest one that is not durable has been there for so long, by
+     * env->clock, has made all of them durable; so it has where the clock was set back behind it.
+     * UINT64_MAX: no such time. NULL: none. */
+    uint64_t (*interval)(const char *tuning);
 };
 
 /* A shared object that `--store FILE.so` names offers its store under this name. Its calls of open,
