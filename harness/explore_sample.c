@@ -11,8 +11,11 @@
 bool point_run_set(struct point *point, enum pc_fill fill)
 {
     uint32_t n = (uint32_t)pc_image_items(point->image);
+    const struct explorer *explorer = point->explorer;
     uint64_t hash = fill;
 
+    if (explorer->position) /* images that were seen take their time, too */
+        explorer->position(explorer->position_ctx, point->session->epoch, point->k, point->leaf);
     for (uint32_t i = 0; i < n; i++)
         hash = rng_mix(hash ^ (uint64_t)pc_image_state(point->image, i));
     for (uint32_t i = 0; i < point->seen_count; i++)
