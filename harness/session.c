@@ -392,7 +392,8 @@ static void open_live(struct session *session)
         pc_close_all();
         st = open_db(session, &error);
     }
-    if (st && lift(session)) {
+    /* The first sync may still tell of a write that failed before and that nobody was told of. */
+    for (int tries = st && lift(session) ? 2 : 0; st && tries > 0; tries--) {
         pc_close_all();
         st = open_db(session, &error);
     }
