@@ -98,6 +98,14 @@ static void find_remedies(const struct pc_image *image, const uint8_t *states, s
         else
             snprintf(cut->remedies[r].path, sizeof cut->remedies[r].path, "%.63s", item.path);
     }
+    for (uint32_t i = 0; i < pc_image_items(image); i++) {
+        struct pc_item item;
+
+        pc_image_item(image, i, &item);
+        for (uint32_t r = 0; r < cut->remedy_count; r++)
+            if (cut->remedies[r].sync == item.sync && cut->remedies[r].last < item.call + 1)
+                cut->remedies[r].last = item.call + 1;
+    }
 }
 
 static void say_call(const struct pc_disk *disk, size_t k, struct cut *cut)

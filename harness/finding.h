@@ -15,10 +15,10 @@
 #define CUTS_MOST 3
 
 /* A sync that would have made lost items durable: of `path`, after so many calls of the epoch: the
- * last one that wrote what was lost, or the first. */
+ * last one that wrote what was lost, the first, or the last that left something to be synced. */
 #define CUT_REMEDIES 12
 struct remedy {
-    uint32_t call, first, sync;
+    uint32_t call, first, last, sync;
     char path[64];
 };
 

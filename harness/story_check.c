@@ -120,7 +120,7 @@ static bool tell(FILE *out, struct pc_image *image)
         disk = pc_disk_boot(image);
         pc_disk_walk(disk, look_into, &place);
         pc_disk_free(disk);
-        fprintf(out, "no sync and no order prevents it: the check of %zu bytes", place.failed->len);
+        fprintf(out, "no sync and no order mends it: the check of %zu bytes", place.failed->len);
         if (place.found)
             fprintf(out, " of %s at offset %llu", place.path, (unsigned long long)place.offset);
         fputs(" failed,\n  and they were used all the same\n", out);

@@ -2,7 +2,7 @@
  * searched again with it.
  *
  *   R1 A sync that the store did not make, of a file or directory that lost something, right behind
- *      the last call that wrote what was lost, or else the first.
+ *      the last call that wrote what was lost, or else the first, or the last that wrote to it.
  *   R2 An order: a file, and what is removed after it, goes only once some later sync has returned.
  *      The earliest such sync is named. Not looked for where R1 answers. Where a mistake is made in
  *      several places no single change prevents all of it: then a sync that makes this crash
@@ -111,15 +111,14 @@ static uint32_t try_syncs(struct doctor *doctor, const struct pc_disk *disk)
 
     for (uint32_t r = 0; r < doctor->finding->cut[0].remedy_count; r++) {
         const struct remedy *remedy = &doctor->finding->cut[0].remedies[r];
-        uint32_t call = remedy->call;
+        uint32_t calls[] = {remedy->call, remedy->first, remedy->last}, call = 0;
 
-        if (call > pc_disk_call_count(disk))
+        for (int i = 0; i < 3 && call == 0; i++)
+            if (calls[i] && calls[i] <= pc_disk_call_count(disk) &&
+                (i == 0 || calls[i] != remedy->call) && helps(doctor, remedy->sync, calls[i]))
+                call = calls[i];
+        if (call == 0)
             continue;
-        if (!helps(doctor, remedy->sync, call)) {
-            call = remedy->first;
-            if (call == remedy->call || !helps(doctor, remedy->sync, call))
-                continue;
-        }
         if (found++ == 0)
             fprintf(doctor->out, "%s with\n",
                     doctor->this_crash
@@ -392,13 +391,15 @@ static bool try_all(struct doctor *doctor)
     trace_copy(&copy, doctor->trace);
     play(&scene, &copy, &ignored, store);
     doctor->epoch = scene.session.epoch;
-    if (doctor->finding->cuts == 1)
+    if (story_used_all_the_same(doctor->out, doctor->trace, doctor->finding, store))
+        told = true; /* whatever a sync would have hidden */
+    else if (doctor->finding->cuts == 1)
         told = try_crash(doctor, &scene.session, &crash, &without);
     else
         told = try_live(doctor, &scene.session);
     told |= try_faults(doctor, scene.session.disk) > 0;
-    told = told || story_used_all_the_same(doctor->out, doctor->trace, doctor->finding, store) ||
-           try_this_crash(doctor, &scene.session, crash, without) || tell_moves(doctor, store);
+    told =
+        told || try_this_crash(doctor, &scene.session, crash, without) || tell_moves(doctor, store);
     play_release(&scene);
     trace_release(&copy);
     return told;
