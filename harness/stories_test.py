@@ -27,7 +27,8 @@ OPERATIONS_MOST, ITEMS_MOST, SECONDS_MOST = 6, 2, 30
 # not heeded, or the operation and the branch of the engine that it takes.
 LOG, TABLE = r"\w+/\d+\.log", r"\w+/\d+\.sst"
 RIGHT = {
-    "K02": [rf"the check of \d+ bytes of {LOG} at offset \d+ failed,\s+and they were used"],
+    "K02": [rf"the check of \d+ bytes of {LOG} at offset \d+ failed,\s+and they were used",
+            r"a value is damaged and was delivered[\s\S]*while it recovers: bitrot"],
     "K06": [rf"had the unlink of {LOG}[^\n]*\n\s+waited for the fdatasync of \w+/MANIFEST-\d+"],
     "K07": [rf"a sync of {LOG} after the write of {LOG}"],
     "K09": [r"a sync of \w+/CURRENT.tmp after the write of \w+/CURRENT.tmp"],
@@ -35,11 +36,14 @@ RIGHT = {
     "K11": [rf"a sync of \w+ after the create of {TABLE}"],
     "K14": [rf"a sync of {TABLE} after the write of {TABLE}"],
     "K19": [r"does not happen without\s+op \d+: reopen",
-            r"nothing was lost, [^\n]*: look at how what is there is read"],
-    "K20": [r"does not happen without\s+op \d+: (compact|flush)", r"compaction_dropped_tombstone"],
+            r"nothing was lost, [^\n]*: look at how what is there is read",
+            r"sequence numbers are missing in \d+\.log[\s\S]*look at how the store reads"],
+    "K20": [r"does not happen without\s+(op \d+: [^\n]*\n\s+)*?op \d+: (compact|flush)",
+            r"compaction_dropped_tombstone"],
     "K22": [r"op \d+: get differs from the scan"],
     "K23": [rf"had the unlink of {TABLE}[^\n]*\n\s+waited for the (fdatasync of \w+/MANIFEST-\d+|"
-            r"fsync of \w+ )"],  # a directory: CURRENT comes to name another manifest
+            r"fsync of \w+ )",  # a directory: CURRENT comes to name another manifest
+            r"a sync of \w+/MANIFEST-\d+ after the write of \w+/MANIFEST-\d+"],  # the other side
     "K31": [r"look at what the store does with the answer of the f(data)?sync of \w+/"],
     "K33": [r"without\s+fault short op=write[^\n]*\n\s+which met the write of \w+/"],
 }
