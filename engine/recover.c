@@ -9,7 +9,8 @@
  * Y3  A log must begin where the one before it ended: same number, at least the synced length, next
  *     sequence number. If not, something that had been synced is gone: VAULT_DATA_LOSS, never a
  *     hole (K03). On an honest disk this cannot happen, since a log is synced before the next one
- *     is created (W2). The same is asked of the manifest (M5).
+ *     is created (W2). The same is asked of the manifest (M5). And a header is synced before a
+ *     record is written behind it (W1), so one that is damaged in a longer file was there.
  * Y4  Without CURRENT the directory is a new database only if the very first open was cut short:
  *     that leaves LOCK, MANIFEST-000001 and CURRENT.tmp at most, since logs and tables come after
  *     CURRENT is durable, and so do manifests with other numbers. Anything else means CURRENT was
@@ -105,13 +106,27 @@ static enum vault_status check_chain(struct recovery *r, const struct record_rea
     return VAULT_OK;
 }
 
+/* Y3: is a log that has no header one that was being created? */
+static enum vault_status check_headless(struct recovery *r, const struct record_reader *reader)
+{
+    uint64_t size = 0;
+    enum vault_status st = os_size(&r->v->env, &reader->file, &size);
+
+    if (!st && size > FORMAT_FILE_HEADER)
+        st = lost(r, reader->file.name, 0, "the header of a log is damaged");
+    return st;
+}
+
 static enum vault_status replay_records(struct recovery *r, struct record_reader *reader)
 {
     struct env *env = &r->v->env;
     struct record record;
     bool good = false;
+    bool head = false;
     bool claimed = false;
     enum vault_status st = record_head(env, reader, &good);
+
+    head = good;
 
     if (!st && good)
         st = check_chain(r, reader);
@@ -126,6 +141,10 @@ static enum vault_status replay_records(struct recovery *r, struct record_reader
         return st;
     if (claimed)
         return lost(r, reader->file.name, reader->pos, "a later record claims more was synced");
+    if (!head)
+        st = check_headless(r, reader);
+    if (st)
+        return st;
     if (reader->pos == 0)
         reached(wal_bad_header);
     else if (reader->torn)

@@ -270,6 +270,7 @@ static enum vault_status take_log(struct repair *r, uint64_t number)
     struct record_reader reader = {.file = OS_FILE_CLOSED};
     struct record record;
     uint64_t known = 0; /* the newest operation that was found */
+    uint64_t size = 0;
     bool good = false;
     bool got = false;
     enum vault_status st = record_open(env, &reader, FORMAT_LOG, number, r->options.read_chunk);
@@ -278,7 +279,9 @@ static enum vault_status take_log(struct repair *r, uint64_t number)
         st = record_head(env, &reader, &good);
     if (!st && !good) {
         st = record_resync(env, &reader, &got);
-        if (!st && got)
+        if (!st)
+            st = os_size(env, &reader.file, &size);
+        if (!st && size > FORMAT_FILE_HEADER)
             lost(r, reader.file.name, 0, "the header of a log", NULL, NULL);
     }
     known = r->log_seq > r->last_seq ? r->log_seq : r->last_seq;

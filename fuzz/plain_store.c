@@ -200,7 +200,7 @@ static enum vault_status read_log(const struct reading *r, struct logs *logs,
         st = VAULT_DATA_LOSS;
     for (size_t i = 0; !st && i < records.count; i++)
         st = apply_log(logs, &records.at[i], out);
-    if (!st && records.claimed)
+    if (!st && (records.claimed || (!records.head && file->data.len > FORMAT_FILE_HEADER)))
         st = VAULT_DATA_LOSS;
     logs->prev_number = file->number;
     logs->prev_end = records.end;
