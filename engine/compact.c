@@ -542,7 +542,7 @@ static enum vault_status commit(struct compaction *c)
             if (!moved)
                 table_obsolete(&v->tables, t);
         }
-    core_install(v, next);
+    core_install(v, next, NULL);
     thread_lock(&v->lock);
     v->compactions++;
     thread_unlock(&v->lock);

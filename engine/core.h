@@ -156,8 +156,9 @@ MUST_USE enum vault_status core_recover(struct vault *v);
 MUST_USE enum vault_status core_build(struct vault *v, struct memtable *mem,
                                       struct memtable *ranges, struct table **out);
 struct sst_options core_sst_options(const struct vault *v, unsigned level);
-/* Installs `next` as the version of `edit`, which is durable. Takes the reference. */
-void core_install(struct vault *v, struct version *next);
+/* Installs `next`, whose edit is durable; takes the reference. `flushed`: that edit, when it is
+ * v->full that has become a table; NULL: a compaction or recovery. */
+void core_install(struct vault *v, struct version *next, const struct edit *flushed);
 /* Flushes v->full if there is one. By the maintainer only. */
 MUST_USE enum vault_status core_flush_full(struct vault *v);
 void core_flush_job(struct vault *v); /* the same, and says what a failure means for the handle */

@@ -10,7 +10,9 @@
  * J4  State changes happen under `lock`, the wake-up after them and under it, and waiters look
  *     again (K41).
  * J5  A rotation syncs and closes the old log before the memtable is handed over (W2), under
- *     `writing`, so no writer can hold a memtable that is being flushed (K42). */
+ *     `writing`, so no writer can hold a memtable that is being flushed (K42).
+ * J6  The table of a flush appears and its memtable goes in one step under `lock`: a view that held
+ *     both would see each of their entries twice, which the merging cursor cannot walk (G3). */
 #include "core.h"
 
 struct sst_options core_sst_options(const struct vault *v, unsigned level)
@@ -111,19 +113,33 @@ enum vault_status core_build(struct vault *v, struct memtable *mem, struct memta
     return st;
 }
 
-void core_install(struct vault *v, struct version *next)
+void core_install(struct vault *v, struct version *next, const struct edit *flushed)
 {
     struct version *old = NULL;
+    struct memtable *full = NULL;
+    struct memtable *ranges = NULL;
 
     thread_lock(&v->lock);
     old = v->version;
     v->version = next;
+    if (flushed) { /* J6 */
+        full = v->full;
+        ranges = v->full_ranges;
+        v->full = v->full_ranges = NULL;
+        v->flushes++;
+        v->compaction_paused = false;
+        if (flushed->last_seq > v->durable_seq)
+            v->durable_seq = flushed->last_seq;
+        thread_wake(&v->done);
+    }
     v->manifest_number = v->manifest.number;
     v->manifest_synced = manifest_synced(&v->manifest);
     atomic_set(&v->crowded,
                next->levels[0].count >= (size_t)v->options.level0_tables * LEVEL0_SLOW);
     thread_unlock(&v->lock);
     version_unref(&v->tables, old);
+    memtable_unref(&v->env, full);
+    memtable_unref(&v->env, ranges);
 }
 
 static void remove_log(struct vault *v, uint64_t number)
@@ -173,20 +189,10 @@ enum vault_status core_flush_full(struct vault *v)
         table_obsolete(&v->tables, table); /* no edit names it (M4) */
     if (st)
         goto done;
-    core_install(v, next);
+    core_install(v, next, &edit);
     next = NULL;
     event.bytes = table->size; /* the edit holds it */
     event.seq = edit.last_seq;
-    thread_lock(&v->lock);
-    v->full = v->full_ranges = NULL;
-    v->flushes++;
-    v->compaction_paused = false;
-    if (edit.last_seq > v->durable_seq)
-        v->durable_seq = edit.last_seq;
-    thread_wake(&v->done);
-    thread_unlock(&v->lock);
-    memtable_unref(&v->env, full);
-    memtable_unref(&v->env, ranges);
     if (log)
         remove_log(v, log);
     event.nanoseconds = core_ticks(v) - began;

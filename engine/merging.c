@@ -1,12 +1,13 @@
 /* merging.c: the merging cursor.
  *
- * It shows the smallest entry of its children going forward, the largest going back. No two
- * children hold the same entry, since sequence numbers are unique.
+ * It shows the smallest entry of its children going forward, the largest going back.
  *
  * G1  Going forward, every other child stands on its first entry after the one shown; going back,
  *     on its last entry before it. A change of direction repositions all of them (K48).
  * G2  A child that fails makes the merge fail: it must not look like a child that has ended (K27,
  *     K49).
+ * G3  No two children hold the same entry: sequence numbers are unique, and who makes a view gives
+ *     every entry one place (J6). A pair would be shown twice, and once more after a turn.
  *
  * Children are few (memtables, level-0 tables, one per level), so the best is found by comparing
  * all. `rival` remembers the second best: as long as the moved child stays ahead of it, one
@@ -27,6 +28,7 @@ static bool ahead(const struct merge *m, const struct cursor *a, const struct cu
 {
     int c = entry_compare(a->key, a->tag, b->key, b->tag);
 
+    audit(c != 0); /* G3 */
     return m->forward ? c < 0 : c > 0;
 }
 

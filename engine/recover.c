@@ -370,7 +370,7 @@ enum vault_status core_recover(struct vault *v)
         version_unref(&v->tables, r.version);
         return st;
     }
-    core_install(v, r.version);
+    core_install(v, r.version, NULL);
     v->last_seq = r.last_seq;
     v->durable_seq = v->options.read_only ? 0 : r.last_seq; /* Y2 */
     v->chain = (struct record_origin){.prev_seq = r.last_seq};

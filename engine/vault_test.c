@@ -373,6 +373,7 @@ static void random_run(uint64_t seed, enum vault_background background, unsigned
 {
     struct run run = {.r = rng_seeded(seed)};
 
+    print_message("seed %llu\n", (unsigned long long)seed);
     test_dir_make(&run.dir);
     test_options_tiny(&run.o);
     run.o.background = background;

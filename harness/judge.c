@@ -71,11 +71,22 @@ void judge_release(struct judge *judge)
 
 /* ---- reading ---- */
 
-enum pc_store_status judge_scan(const struct pc_store *store, void *db, void *snapshot,
-                                struct seen *seen, struct pc_store_error *error)
+static void scan_with(const struct pc_store *store, void *iter, struct seen *seen,
+                      struct pc_store_error *error)
 {
     struct bytes key, value;
     enum pc_move move = PC_FIRST;
+
+    seen_clear(seen);
+    while (store->iter_move(iter, move, (struct bytes){0}, &key, &value, error)) {
+        seen_add(seen, key, value);
+        move = PC_NEXT;
+    }
+}
+
+enum pc_store_status judge_scan(const struct pc_store *store, void *db, void *snapshot,
+                                struct seen *seen, struct pc_store_error *error)
+{
     enum pc_store_status st;
     void *iter;
 
@@ -83,10 +94,7 @@ enum pc_store_status judge_scan(const struct pc_store *store, void *db, void *sn
     st = store->iter_new(db, snapshot, &iter, error);
     if (st)
         return st;
-    while (store->iter_move(iter, move, (struct bytes){0}, &key, &value, error)) {
-        seen_add(seen, key, value);
-        move = PC_NEXT;
-    }
+    scan_with(store, iter, seen, error);
     store->iter_free(iter);
     return error->status;
 }
@@ -144,6 +152,48 @@ static bool backward_agrees(const struct pc_store *store, void *db, void *snapsh
         return judge_fail(verdict, RULE_READ, "the backward scan differs from the forward scan",
                           "");
     return true;
+}
+
+/* One move of a walk over what a scan has shown; *at becomes where that leads to, from seen->count
+ * on: nowhere. */
+static bool step_agrees(const struct pc_store *store, void *iter, const struct seen *seen,
+                        struct rng *r, size_t *at, struct pc_store_error *error)
+{
+    static const enum pc_move moves[] = {PC_FIRST, PC_LAST, PC_SEEK, PC_SEEK_FOR_PREV,
+                                         PC_NEXT,  PC_PREV, PC_NEXT, PC_PREV};
+    enum pc_move move = moves[rng_below(r, *at < seen->count ? 8 : seen->count ? 4 : 2)];
+    struct bytes key = {0}, value = {0};
+    bool found;
+
+    if (move == PC_SEEK || move == PC_SEEK_FOR_PREV)
+        *at = (size_t)rng_below(r, seen->count);
+    else if (move == PC_FIRST || move == PC_LAST)
+        *at = move == PC_FIRST ? 0 : seen->count - 1;
+    else
+        *at += move == PC_NEXT ? 1 : SIZE_MAX; /* below 0 wraps to beyond the end */
+    found = store->iter_move(iter, move,
+                             move == PC_SEEK || move == PC_SEEK_FOR_PREV ? seen->entries[*at].key
+                                                                         : (struct bytes){0},
+                             &key, &value, error);
+    return !error->status && found == (*at < seen->count) &&
+           (!found || same(&seen->entries[*at], key, value));
+}
+
+bool judge_walk(const struct pc_store *store, void *db, void *snapshot, struct seen *seen,
+                struct rng *r, uint32_t steps, struct pc_store_error *error)
+{
+    size_t at = SIZE_MAX;
+    bool ok = true;
+    void *iter;
+
+    seen_clear(seen);
+    if (store->iter_new(db, snapshot, &iter, error))
+        return true;
+    scan_with(store, iter, seen, error);
+    for (uint32_t i = 0; ok && !error->status && i < steps; i++)
+        ok = step_agrees(store, iter, seen, r, &at, error);
+    store->iter_free(iter);
+    return ok || error->status;
 }
 
 struct got {

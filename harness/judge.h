@@ -7,6 +7,8 @@
 #include "powercut/hooks.h"
 #include "powercut/store.h"
 
+#include "base/rng.h"
+
 #include "heap.h"
 #include "model.h"
 
@@ -89,6 +91,10 @@ void judge_forget(struct judge *judge, const struct model *model);
  * reading against it. */
 enum pc_store_status judge_scan(const struct pc_store *store, void *db, void *snapshot,
                                 struct seen *seen, struct pc_store_error *error);
+/* As judge_scan; then `steps` moves of the same iterator that `r` draws, back and forth. False: one
+ * of them has shown something else than the scan. A failure is in *error. */
+bool judge_walk(const struct pc_store *store, void *db, void *snapshot, struct seen *seen,
+                struct rng *r, uint32_t steps, struct pc_store_error *error);
 bool judge_reads(const struct pc_store *store, void *db, void *snapshot, const struct seen *seen,
                  struct seen *scratch, const struct model *model, struct verdict *verdict);
 

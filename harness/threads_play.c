@@ -15,6 +15,7 @@
 #define BATCH_MOST  4u
 #define VALUE_MOST  256u
 #define POINT_LIMIT 2000000u
+#define WALK_STEPS  12u /* of an iterator behind its scan */
 
 /* A unit, with the threads' own time: it goes on by one whenever something begins or ends. */
 struct write_record {
@@ -190,17 +191,24 @@ static void take_value(void *ctx, struct bytes value)
 }
 
 static void read_once(struct worker *worker, struct view *view, void *snapshot, bool whole,
-                      uint32_t key)
+                      struct rng *r)
 {
     struct run *run = worker->run;
     struct read_record *read = &run->reads[run->read_count++];
     struct pc_store_error error = {0};
     enum pc_store_status st;
+    uint32_t key = (uint32_t)rng_below(r, KEYS);
 
     *read = (struct read_record){.view = (uint32_t)(view - run->views), .whole = whole, .key = key};
-    st = whole ? judge_scan(run->store, run->session.db, snapshot, &read->seen, &error)
-               : run->store->get(run->session.db, snapshot, bytes_str(keys[key]), take_value, read,
-                                 &error);
+    if (!whole) {
+        st = run->store->get(run->session.db, snapshot, bytes_str(keys[key]), take_value, read,
+                             &error);
+    } else {
+        if (!judge_walk(run->store, run->session.db, snapshot, &read->seen, r, WALK_STEPS, &error))
+            violate(run, RULE_READ, worker->number, view->op,
+                    "an iterator going back and forth differs from its forward scan", "");
+        st = error.status;
+    }
     view->refused |= st && st != PC_STORE_NOT_FOUND && faulty(run);
     if (st && !(st == PC_STORE_NOT_FOUND && !whole) && !view->refused)
         violate(run, RULE_READ, worker->number, view->op, "a read fails", error.text);
@@ -215,7 +223,7 @@ static void look(struct worker *worker, uint32_t op, struct rng *r)
     void *snapshot = NULL;
 
     if (!(run->store->promises & PC_PROMISE_SNAPSHOT) || rng_chance(r, 1, 2)) {
-        read_once(worker, view, NULL, rng_chance(r, 1, 3), (uint32_t)rng_below(r, KEYS));
+        read_once(worker, view, NULL, rng_chance(r, 1, 3), r);
         end_view(worker, view);
         return;
     }
@@ -228,8 +236,7 @@ static void look(struct worker *worker, uint32_t op, struct rng *r)
     }
     end_view(worker, view);
     for (uint32_t i = 0; i <= most; i++) {
-        read_once(worker, view, snapshot, i == most || rng_chance(r, 1, 2),
-                  (uint32_t)rng_below(r, KEYS));
+        read_once(worker, view, snapshot, i == most || rng_chance(r, 1, 2), r);
         for (uint64_t n = rng_below(r, 6); n > 0; n--)
             pc_sched_point();
     }
@@ -339,8 +346,9 @@ static void all_threads(void *arg)
     if (run->out->verdict.rule == RULE_NONE) { /* the last word */
         struct worker last = {.run = run, .number = started};
         struct view *view = new_view(&last, 0);
+        struct rng r = rng_seeded(rng_mix(run->setting->seed));
 
-        read_once(&last, view, NULL, true, 0);
+        read_once(&last, view, NULL, true, &r);
         end_view(&last, view);
     }
     if (run->store->close(session->db, &error) && !faulty(run))
