@@ -32,10 +32,11 @@
 #include "shrink.h"
 #include "story.h"
 
-#define SITES_MAX 512u
-#define HITS_MAX  4u /* calls of one site that are made to fail in one trace */
-#define PAIRS     10u
-#define WAYS      2u /* in which each of them fails: alone, or with the like call before it */
+#define SITES_MAX    512u
+#define HITS_MAX     4u /* calls of one site that are made to fail in one trace */
+#define PAIRS        10u
+#define REACHED_MOST 24u /* played traces that reach the site and are explored for it */
+#define WAYS         2u  /* in which each of them fails: alone, or with the like call before it */
 
 struct known_site {
     struct pc_site site;
@@ -84,6 +85,7 @@ struct answer {
     enum rule rule;
     uint64_t traces, recoveries;
     uint32_t ops, items;
+    uint32_t explored; /* of those that are only played */
 };
 
 static void note_site(void *ctx, const struct pc_site *site)
@@ -382,6 +384,10 @@ static bool search_planted(const struct campaign *campaign, const struct planted
     pc_seam(planted->site, planted->act);
     if (!aimed)
         search(&explorer, trace, campaign->store, played, finding);
+    if (!aimed && played && !finding->found && pc_seam_acted() && answer->explored < REACHED_MOST) {
+        answer->explored++;
+        search(&explorer, trace, campaign->store, false, finding);
+    }
     if (!aimed && !finding->found && campaign->systematic)
         campaign_single_faults(campaign, &explorer, trace, finding);
     for (uint32_t i = 0; i < hits.count * WAYS && !finding->found; i++) {
@@ -435,7 +441,8 @@ static char *tell(const struct audit *audit, const struct planted *planted, stru
 }
 
 /* Trace `i` of the search for one mistake. First every trace of one operation; then many that are
- * only played, which is cheap; then those of the campaign; then every trace of one operation again
+ * only played, which is cheap, of which the first that make the mistake are explored, for a site
+ * that few traces reach; then those of the campaign; then every trace of one operation again
  * with every single fault, the models taking turns. Where calls are made to fail, the traces have
  * no other faults. A mistake that is explained is not looked for by the last two, which take nearly
  * all of the time. False: no more. */
