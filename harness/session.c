@@ -201,7 +201,7 @@ static bool undisturbed(const struct session *session)
 }
 
 /* What the store says of itself. Sizes are asked for only where no rule counts calls. A mistake
- * planted at a call (pc_seam) makes the counts of the disk differ by itself, which is no finding. */
+ * planted at a call (pc_seam) makes the counts of the disk others by itself: that is no finding. */
 static void ask_figures(struct session *session, enum op_kind kind)
 {
     const struct pc_store *store = session->store;
