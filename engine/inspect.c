@@ -138,8 +138,8 @@ enum vault_status vault_check(struct vault *v, struct vault_error *error)
         return VAULT_INVALID;
     thread_lock(&v->writing);
     thread_lock(&v->lock);
-    while (v->options.background == VAULT_THREAD && !v->failed && !v->hiccup &&
-           (v->full || v->busy || core_compaction_due(v)))
+    while (v->options.background == VAULT_THREAD &&
+           (v->busy || (!v->failed && !v->hiccup && (v->full || core_compaction_due(v)))))
         thread_wait(&v->done, &v->lock);
     v->held++; /* somebody may ask for a compaction meanwhile */
     thread_unlock(&v->lock);

@@ -362,6 +362,8 @@ static void search(const struct campaign *campaign, const struct dealt *dealt, s
         campaign_single_faults(campaign, explorer, trace, finding);
     if (!finding->found && !campaign->systematic && number % RECHECK_EVERY == 0)
         recheck(campaign, trace, explorer, finding);
+    if (!finding->found)
+        explore_after(explorer, trace, campaign->store, finding);
 }
 
 static void work(void *ctx, uint64_t task, struct jobs_channel *channel)
@@ -734,6 +736,7 @@ static void summary_json(struct running *running, const struct canary *canary, i
     json_key_u64(json, "recoveries", tally->recoveries);
     json_key_u64(json, "recoveries_nested", tally->nested);
     json_key_u64(json, "recoveries_nested_twice", tally->nested_twice);
+    json_key_u64(json, "recoveries_gone_on_from", tally->after);
     json_key_u64(json, "recoveries_noise", tally->noise);
     json_key_u64(json, "recoveries_refused", tally->refused);
     json_key_u64(json, "recovered_states", tally->states);
@@ -809,12 +812,13 @@ static void summary_text(struct running *running, const struct canary *canary, i
            (unsigned long long)tally->skipped);
     print_number("legal images accounted for: ", tally->images);
     print_number(" (exhaustively: ", tally->exact);
-    printf(
-        ")\nrecoveries judged: %llu (%.0f/s), %llu of them inside a recovery; distinct recovered "
-        "states %llu; refused with a typed error, where that is legal, %llu\n",
-        (unsigned long long)tally->recoveries, spent > 0 ? (double)tally->recoveries / spent : 0.0,
-        (unsigned long long)tally->nested, (unsigned long long)tally->states,
-        (unsigned long long)tally->refused);
+    printf(")\nrecoveries judged: %llu (%.0f/s), %llu of them inside a recovery, %llu recoveries "
+           "gone on from; distinct recovered "
+           "states %llu; refused with a typed error, where that is legal, %llu\n",
+           (unsigned long long)tally->recoveries,
+           spent > 0 ? (double)tally->recoveries / spent : 0.0, (unsigned long long)tally->nested,
+           (unsigned long long)tally->after, (unsigned long long)tally->states,
+           (unsigned long long)tally->refused);
     printf("faults fired/mattered:");
     for (int i = 0; i < PC_FAULT_KINDS; i++)
         printf(" %s %llu/%llu", pc_fault_kind_name((enum pc_fault_kind)i),

@@ -61,6 +61,7 @@ void tally_add(struct tally *to, const struct tally *from)
     to->witnessed += from->witnessed;
     to->by_reads += from->by_reads;
     to->uncounted += from->uncounted;
+    to->after += from->after;
     for (int i = 0; i < TROUBLES; i++) {
         to->troubled[i] += from->troubled[i];
         to->trouble_showed[i] += from->trouble_showed[i];
@@ -120,6 +121,8 @@ void explorer_release(struct explorer *explorer)
     tally_release(&explorer->tally);
     free(explorer->states.slots);
     free(explorer->later);
+    free(explorer->shapes.slots);
+    free(explorer->after);
 }
 
 /* ---- one point ---- */
@@ -276,6 +279,7 @@ bool point_finish(struct point *point)
 
     if (point_due(number, point->explorer->budget.trouble) && !point->question.lied)
         remember(point);
+    point_remember_after(point);
     return !point_due(number, point->explorer->budget.nested) || point->question.lied ||
            point_nested(point);
 }

@@ -42,7 +42,8 @@ struct budget {
     uint32_t witness;          /* one leaf in so many where a check was said to fail is run on real
                                   images of its class; 0: none */
     bool by_reads;             /* decide what is read, also where the store says what it uses */
-    uint32_t tail;             /* only crash points within the last so many operations; 0: all */
+    uint32_t after; /* recoveries of a trace that are gone on from, to crash again; 0: none */
+    uint32_t tail;  /* only crash points within the last so many operations; 0: all */
 };
 
 #define BOUNDS 4 /* 0, 1, 2, and more */
@@ -59,6 +60,7 @@ struct tally {
     uint64_t assumed;   /* checks that were said to fail for a whole class of images */
     uint64_t witnessed; /* recoveries on single members of such classes */
     uint64_t by_reads;  /* points where decisions were made by what was read */
+    uint64_t after;     /* recoveries that were gone on from */
     uint64_t uncounted; /* exhaustive points whose legal images were too many to count */
     uint64_t troubled[TROUBLES], trouble_showed[TROUBLES];
     uint64_t faults_fired[PC_FAULT_KINDS], faults_mattered[PC_FAULT_KINDS];
@@ -81,6 +83,13 @@ struct later {
     uint8_t *states; /* of the items */
 };
 
+/* A crash whose recovery is gone on from. */
+struct after {
+    uint64_t rank; /* drawn */
+    uint32_t ops;  /* of the trace, before the crash */
+    struct cut cut;
+};
+
 /* Hashes seen so far, open addressing. */
 struct hashes {
     uint64_t *slots;
@@ -98,9 +107,12 @@ struct explorer {
     struct tally tally;
     struct hashes states;  /* recovered */
     struct hashes crashed; /* disks whose recovery was crashed */
+    struct hashes shapes;  /* what recoveries have done */
     struct pc_disk *view;
     struct later *later;
     uint32_t later_count;
+    struct after *after;
+    uint32_t after_count;
     uint64_t spent;    /* recoveries of this trace */
     bool bounded, cut; /* the search keeps near a pole; and has left something out for it */
     uint32_t left;     /* micro-ops that may still be settled in another way than the pole's */
@@ -117,6 +129,11 @@ void explore_epoch(struct explorer *explorer, struct session *session, struct fi
 
 /* Executes a whole trace and explores each of its epochs. */
 void explore_trace(struct explorer *explorer, struct trace *trace, const struct pc_store *store,
+                   struct finding *finding);
+
+/* explore_after.c. Behind explore_trace without a finding: from some of its recoveries the store
+ * goes on, and the power fails again. With a finding *trace becomes the one that shows it. */
+void explore_after(struct explorer *explorer, struct trace *trace, const struct pc_store *store,
                    struct finding *finding);
 
 #endif

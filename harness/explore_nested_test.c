@@ -1,7 +1,8 @@
-/* explore_nested_test.c: crashes within recoveries, with mistakes that no single crash shows. */
+/* explore_nested_test.c: crashes within recoveries and soon after: what no single crash shows. */
 #include "toy_test.h"
 
 static uint32_t rules[RULES], third;
+static uint64_t gone_on; /* recoveries, from which the store went on */
 
 /* Explores random traces of the toy with a mistake; how many of them break a rule? */
 static uint32_t broken(enum mistake mistake, const struct budget *budget,
@@ -13,6 +14,7 @@ static uint32_t broken(enum mistake mistake, const struct budget *budget,
 
     memset(rules, 0, sizeof rules);
     third = 0;
+    gone_on = 0;
     for (uint64_t seed = 0; seed < 24; seed++) {
         struct explorer explorer;
         struct trace trace;
@@ -21,6 +23,9 @@ static uint32_t broken(enum mistake mistake, const struct budget *budget,
         explorer_init(&explorer, budget, store, "", trace.seed);
         planted = mistake;
         explore_trace(&explorer, &trace, store, &finding);
+        if (!finding.found)
+            explore_after(&explorer, &trace, store, &finding);
+        gone_on += explorer.tally.after;
         if (finding.found) {
             rules[finding.verdict.rule]++;
             third += finding.cuts == 3;
@@ -65,11 +70,29 @@ static void the_third_recovery_is_crashed_to(void **state)
     assert_true(found > 8 && third == found);
 }
 
+/* N5. Every recovery is right, and so is every crash within one. */
+static void the_write_behind_a_recovery_is_crashed_too(void **state)
+{
+    static const struct shape shape = {8, 150, 5, 64, false, false};
+    static const struct budget none = {.leaves = 300, .nested = 1, .life = 1};
+    static const struct budget some = {.leaves = 300, .after = 4};
+    uint32_t found;
+
+    assert_int_equal(broken(NOTHING, &some, &toy_store, &shape), 0);
+    assert_true(gone_on >= 24 && gone_on <= 24 * 4);
+    assert_int_equal(broken(AFTER_REPAIR, &none, &toy_store, &shape), 0);
+    assert_int_equal(gone_on, 0);
+    found = broken(AFTER_REPAIR, &some, &toy_store, &shape);
+    print_message("found in %u of 24 traces\n", (unsigned)found);
+    assert_true(found > 12 && rules[RULE_BELOW_FLOOR] == found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_recovery_has_dropped_stays_away),
         cmocka_unit_test(the_third_recovery_is_crashed_to),
+        cmocka_unit_test(the_write_behind_a_recovery_is_crashed_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

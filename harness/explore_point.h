@@ -47,6 +47,8 @@ struct pc_chooser point_chooser(struct point *point);
 bool point_same_tree(struct point *point);
 /* explore_nested.c: crashes inside the recovery that just ran. False: a violation was recorded. */
 bool point_nested(struct point *point);
+/* explore_after.c: is the newest recovery one to go on from? */
+void point_remember_after(struct point *point);
 /* explore_bounded.c: all that is near one of the poles, nearest first. */
 bool point_bounded(struct point *point);
 /* explore_sample.c: families of images and seeded ones, where a search does not end. */

@@ -31,7 +31,7 @@ static void cut_power(struct trace *trace, struct crash crash, uint32_t rot)
     trace_add(trace, OP_RECOVER);
 }
 
-static void one_more(struct trace *trace, uint32_t seed)
+void finish_write(struct trace *trace, uint32_t seed)
 {
     struct op *op = trace_add(trace, OP_PUT);
     uint16_t key = trace->key_count ? 0 : trace_key(trace, bytes_str("k"));
@@ -63,7 +63,7 @@ void finish_trace(struct trace *trace, enum way way)
         slots = 0;
     if (way == PLAY_REOPEN || way == PLAY_ROTTEN) {
         trace_add(trace, OP_REOPEN);
-        one_more(trace, 0);
+        finish_write(trace, 0);
     }
     if (way == PLAY_OLDEST || way == PLAY_REOPEN || way == PLAY_ROTTEN)
         cut_power(trace, (struct crash){.place = CRASH_END, .oldest = true},
@@ -72,7 +72,7 @@ void finish_trace(struct trace *trace, enum way way)
         return; /* what it may answer from here on is not known */
     for (uint32_t i = PLAY_ANYWHERE; i <= way; i++) {
         if (i > PLAY_ANYWHERE)
-            one_more(trace, i);
+            finish_write(trace, i);
         cut_power(trace, (struct crash){.place = CRASH_SEED, .seed = rng_mix(trace->seed + i)}, 0);
     }
     if (expires)

@@ -24,4 +24,7 @@ enum way finish_way(uint64_t number);
 /* Adds the end to a trace that has none. */
 void finish_trace(struct trace *trace, enum way way);
 
+/* Adds a write that the store has to promise. */
+void finish_write(struct trace *trace, uint32_t seed);
+
 #endif

@@ -160,6 +160,7 @@ static struct budget budget_of(const struct options *opts, bool matrix)
                            .by_reads = options_flag(opts, "by-reads"),
                            .trouble = 24,
                            .life = 4,
+                           .after = matrix || given_or(opts, "nested", 64) == 0 ? 0 : 4,
                            .recoveries = 7000};
 }
 
@@ -252,6 +253,8 @@ static int run_command(const struct options *opts)
     if (!audit && !matrix && !order_from_name(options_text(opts, "order"), &campaign.budget.order))
         return usage_error("no such order", options_text(opts, "order"));
     campaign.compared = !audit && !matrix && options_given(opts, "order");
+    if (campaign.compared)
+        campaign.budget.after = 0;
     command = repeat_command(opts, &campaign, profile);
     campaign.command = command;
     if (!campaign.quiet)

@@ -44,13 +44,13 @@ const char *results_build(void)
 uint64_t results_config_hash(const struct campaign *campaign)
 {
     const struct budget *budget = &campaign->budget;
-    uint64_t parts[] = {campaign->seed,        campaign->ops,      campaign->exhaustive_ops,
-                        campaign->faults,      campaign->unit,     campaign->systematic,
-                        budget->leaves,        budget->bounded,    budget->depth,
-                        budget->samples,       budget->nested,     budget->trouble,
-                        budget->life,          budget->recoveries, budget->witness,
-                        budget->by_reads,      budget->order,      campaign->no_shrink,
-                        campaign->model_count, campaign->compared, campaign->fault_pairs};
+    uint64_t parts[] = {
+        campaign->seed,        campaign->ops,        campaign->exhaustive_ops, campaign->faults,
+        campaign->unit,        campaign->systematic, budget->leaves,           budget->bounded,
+        budget->depth,         budget->samples,      budget->nested,           budget->trouble,
+        budget->life,          budget->recoveries,   budget->witness,          budget->by_reads,
+        budget->order,         campaign->no_shrink,  campaign->model_count,    campaign->compared,
+        campaign->fault_pairs, budget->after};
     uint64_t hash = XXH3_64bits(campaign->store_name, strlen(campaign->store_name));
 
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)

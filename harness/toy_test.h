@@ -43,6 +43,7 @@ enum mistake {
     DEAF,           /* a failed sync is taken for one that succeeded */
     DEAF_WHEN_HURT, /* the same, but only once a write has failed */
     PARITY,         /* the checksum sees how many units are empty, odd or even: two lost are none */
+    AFTER_REPAIR,   /* the first sync write behind a recovery that cut the log off is not synced */
     MISTAKES
 };
 
@@ -69,7 +70,7 @@ struct toy {
     int fd;
     off_t end;
     uint32_t seq;
-    bool late, hurt, failed;
+    bool late, hurt, failed, repaired;
     uint32_t count;
     struct toy_entry entries[TOY_KEYS];
 };
@@ -311,7 +312,8 @@ static int toy_recover(struct toy *toy, struct pc_store_error *error)
         return 0;
     if (fstat(toy->fd, &st) != 0)
         return -1;
-    if (st.st_size != toy->end && (ftruncate(toy->fd, toy->end) != 0 || fsync(toy->fd) != 0))
+    toy->repaired = st.st_size != toy->end;
+    if (toy->repaired && (ftruncate(toy->fd, toy->end) != 0 || fsync(toy->fd) != 0))
         return -1;
     return 0;
 }
@@ -400,8 +402,10 @@ static enum pc_store_status toy_write(void *db, const struct pc_write *writes, s
         st = toy_append(toy, writes + i, step, error);
     if (st == PC_STORE_OK && sync && planted == LATE_SYNC)
         toy->late = true;
-    else if (st == PC_STORE_OK && sync && planted != NO_SYNC)
+    else if (st == PC_STORE_OK && sync && planted != NO_SYNC &&
+             !(planted == AFTER_REPAIR && toy->repaired))
         st = toy_sync(db, error);
+    toy->repaired = false;
     *seq = toy->seq;
     return st;
 }
