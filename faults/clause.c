@@ -76,6 +76,7 @@ void image_restore(struct pc_image *image)
     must(image->saved_used >= size);
     image->saved_used -= size;
     memcpy(image->state + first, image->saved + image->saved_used, size);
+    image->changes++;
 }
 
 static void forget(struct pc_image *image)

@@ -220,6 +220,7 @@ void pc_image_free(struct pc_image *image)
 void pc_image_begin(struct pc_image *image, const struct pc_chooser *chooser, enum pc_fill fill)
 {
     memcpy(image->state, image->initial, image->node_count);
+    image->changes++;
     image->chooser = chooser;
     image->fill = fill;
     image->undefined_seen = image->measured = false;
@@ -319,6 +320,7 @@ bool pc_image_set(struct pc_image *image, uint32_t item, bool kept)
     must(item < image->item_count);
     if (image->state[image->items[item]] != NODE_OPEN)
         return image->state[image->items[item]] == state;
+    image->changes++;
     if (image->leap && !kept)
         return leap_lose(image, item);
     if (image->leap)

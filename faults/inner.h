@@ -303,6 +303,7 @@ struct pc_image {
     uint32_t *item_of; /* item of each node, or NONE */
     uint8_t *initial;  /* state of each node before any question */
     uint8_t *state;
+    uint64_t changes;             /* never the same again once a state has changed */
     uint32_t *before, *before_at; /* edges among items, both ways; [i] to [i+1] */
     uint32_t *after, *after_at;
     uint32_t *queue;

@@ -7,7 +7,8 @@
  *      said by literals (candidate.c); else as many alternatives as it takes.
  *   V3 "It fails" excludes each combination that passes, by a clause each. Combinations of contents
  *      that were not there together at any time are tried when there are few; else they are taken
- *      to fail, unless they look the same as one that was. */
+ *      to fail, unless they look the same as one that was.
+ *   V4 What a unit may hold is worked out once, and again when something was decided since. */
 #include "inner.h"
 
 #include <stdlib.h>
@@ -22,6 +23,8 @@
 #define ALL_TUPLES  16u   /* so many combinations are all tried */
 #define MOST_TUPLES 4096u /* moments; beyond it the bytes are decided one unit after another */
 #define MOST_PASSES 64u
+#define KNOWN       128u  /* units whose versions are kept, by a hash: a power of two */
+#define MOST_KEPT   8192u /* versions kept; then all are worked out anew */
 
 /* Where bytes in memory came from. */
 struct source {
@@ -47,6 +50,14 @@ struct combination {
     uint32_t first, count, tuple;
 };
 
+/* V4. The versions of a unit: lazy->versions.list[first], and so on. */
+struct known {
+    uint32_t ino, index;
+    uint32_t era;     /* of another one nothing is left */
+    uint64_t changes; /* of the image, when they were worked out */
+    uint32_t first, count, literals;
+};
+
 struct lazy {
     struct source *sources;
     uint32_t count, room;
@@ -56,6 +67,8 @@ struct lazy {
     struct run *runs;
     uint32_t run_count, run_room;
     struct versions versions;
+    struct known known[KNOWN];
+    uint32_t era, literals_asked; /* literals of the parts that are asked about */
     uint8_t *scratch;
     size_t scratch_room;
     uint32_t *tuple, *tuples; /* a class per part; those tried so far */
@@ -99,6 +112,35 @@ static void *grown(void *p, uint32_t *room, uint32_t need, size_t size)
     return p;
 }
 
+/* ---- V4 ---- */
+
+static void forget_known(struct lazy *lazy)
+{
+    lazy->versions.count = lazy->versions.literal_count = 0;
+    lazy->era++;
+}
+
+static struct known known_of(struct pc_disk *disk, uint32_t ino, uint32_t index)
+{
+    struct lazy *lazy = disk->sources;
+    struct versions *versions = &lazy->versions;
+    struct known *known = &lazy->known[(ino * 31 + index) % KNOWN];
+    uint32_t first = versions->count, literals = versions->literal_count;
+
+    if (known->era == lazy->era && known->ino == ino && known->index == index &&
+        known->changes == disk->image->changes)
+        return *known;
+    versions_add(disk->image, ino, index, &disk->arena, versions);
+    *known = (struct known){.ino = ino,
+                            .index = index,
+                            .era = lazy->era,
+                            .changes = disk->image->changes,
+                            .first = first,
+                            .count = versions->count - first,
+                            .literals = versions->literal_count - literals};
+    return *known;
+}
+
 void pc_disk_decide_by_use(struct pc_disk *disk)
 {
     if (disk->image == NULL)
@@ -108,6 +150,7 @@ void pc_disk_decide_by_use(struct pc_disk *disk)
         disk->sources = calloc(1, sizeof *disk->sources);
         must(disk->sources != NULL);
     }
+    forget_known(disk->sources);
     disk->sources->count = 0;
     disk->sources->low = disk->sources->high = NULL;
     disk->lazy = true;
@@ -159,20 +202,21 @@ const struct block *lazy_read(struct pc_disk *disk, struct inode *inode, uint32_
                               const uint8_t *at, uint32_t within, uint32_t len)
 {
     struct unit *unit = disk_unit_slot(disk, inode, index);
-    struct versions *versions = &disk->sources->versions;
+    const struct version *newest;
+    struct known known;
 
     if (unit->loaded || disk->image == NULL || !disk_exists_below(disk, inode))
         return disk_unit(disk, inode, index)->content;
-    versions->count = versions->literal_count = 0;
-    versions_add(disk->image, inode->ino, index, &disk->arena, versions);
-    if (versions->count == 1 && !disk->image->clause_count) {
+    known = known_of(disk, inode->ino, index);
+    newest = &disk->sources->versions.list[known.first];
+    if (known.count == 1 && !disk->image->clause_count) {
         unit->loaded = true;
-        unit->content = versions->list[0].content;
-        disk->image->undefined_seen |= versions->list[0].undefined;
+        unit->content = newest->content;
+        disk->image->undefined_seen |= newest->undefined;
         return unit->content;
     }
     remember(disk->sources, &(struct source){at, inode->ino, index, within, len});
-    return versions->list[0].content;
+    return newest->content;
 }
 
 /* ---- the parts of a range ---- */
@@ -255,13 +299,13 @@ static void find_parts(struct lazy *lazy, const uint8_t *p, size_t len)
 static void find_runs(struct pc_disk *disk, struct part *part)
 {
     struct lazy *lazy = disk->sources;
-    struct versions *versions = &lazy->versions;
-    uint32_t from = versions->count;
+    struct known known = known_of(disk, part->ino, part->index);
+    const struct versions *versions = &lazy->versions;
 
-    versions_add(disk->image, part->ino, part->index, &disk->arena, versions);
+    lazy->literals_asked += known.literals;
     part->first_run = lazy->run_count;
     part->classes = 0;
-    for (uint32_t v = from; v < versions->count; v++) {
+    for (uint32_t v = known.first; v < known.first + known.count; v++) {
         const struct block *content = versions->list[v].content;
         struct run *last =
             lazy->run_count > part->first_run ? &lazy->runs[lazy->run_count - 1] : NULL;
@@ -285,7 +329,9 @@ static void find_runs(struct pc_disk *disk, struct part *part)
 
 static void begin_runs(struct lazy *lazy)
 {
-    lazy->versions.count = lazy->versions.literal_count = lazy->run_count = 0;
+    if (lazy->versions.count > MOST_KEPT || lazy->versions.literal_count > MOST_KEPT)
+        forget_known(lazy);
+    lazy->run_count = lazy->literals_asked = 0;
 }
 
 static uint32_t run_literals(const struct lazy *lazy, const struct run *run, uint32_t *literals)
@@ -295,7 +341,7 @@ static uint32_t run_literals(const struct lazy *lazy, const struct run *run, uin
 
 static size_t literals_most(const struct lazy *lazy)
 {
-    return (size_t)lazy->versions.literal_count + lazy->part_count + 2;
+    return (size_t)lazy->literals_asked + lazy->part_count + 2;
 }
 
 static void put(const struct lazy *lazy, const struct part *part, const struct run *run)
@@ -472,15 +518,19 @@ static int newer_first(const void *a, const void *b)
 static void try_moments(struct check *check)
 {
     struct lazy *lazy = check->lazy;
-    uint32_t n = lazy->versions.count;
+    uint32_t n = 0;
 
+    for (uint32_t r = 0; r < lazy->run_count; r++)
+        n += lazy->runs[r].last - lazy->runs[r].first + 1;
     if (n > MOST_TUPLES) {
         check->too_many = true;
         return;
     }
     lazy->moments = grown(lazy->moments, &lazy->moment_room, n, sizeof *lazy->moments);
-    for (uint32_t v = 0; v < n; v++)
-        lazy->moments[v] = lazy->versions.list[v].moment;
+    n = 0;
+    for (uint32_t r = 0; r < lazy->run_count; r++)
+        for (uint32_t v = lazy->runs[r].first; v <= lazy->runs[r].last; v++)
+            lazy->moments[n++] = lazy->versions.list[v].moment;
     qsort(lazy->moments, n, sizeof *lazy->moments, newer_first);
     for (uint32_t m = 0; m < n; m++) {
         if (m > 0 && lazy->moments[m] == lazy->moments[m - 1])

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 struct directory dir_table[DIR_LIMIT];
+static size_t dir_high; /* all in use lie below */
 
 static struct directory *dir_of(DIR *dir)
 {
@@ -23,11 +24,12 @@ static void forget_list(struct directory *dir)
 
 void dir_forget_all(void)
 {
-    for (size_t i = 0; i < DIR_LIMIT; i++) {
+    for (size_t i = 0; i < dir_high; i++) {
         if (dir_table[i].used)
             forget_list(&dir_table[i]);
         dir_table[i].used = false;
     }
+    dir_high = 0;
 }
 
 static long new_stream(int fd)
@@ -38,6 +40,8 @@ static long new_stream(int fd)
         if (dir->used)
             continue;
         dir->used = true;
+        if (i >= dir_high)
+            dir_high = i + 1;
         dir->fd = fd;
         dir->next = 0;
         return (long)dir;

@@ -475,13 +475,14 @@ static void pose(struct point *point)
 {
     struct session *session = point->session;
     struct question *question = &point->question;
+    uint32_t look = point->explorer->budget.look;
 
     question->model = session_judge(session, point->k, &question->at, &question->trust);
     question->now = model_clock(question->model, question->at);
     question->kill = session_kill(session);
     question->lied = session->lied || session_first_lie(session) < point->k;
     question->split = pc_model_splits_names(pc_disk_get_config(session->disk)->model);
-    question->look = point_due((uint32_t)point->k, 4);
+    question->look = point_due(point->k, look ? look : 4);
     question->scan_claims = question->lied || point->explorer->budget.scan_claims;
 }
 

@@ -39,11 +39,12 @@ struct budget {
     uint32_t life;             /* one leaf in so many has to go on living */
     uint32_t recoveries;       /* per epoch; beyond it crash points are thinned out */
     uint32_t points;           /* one leaf in so many is also read key by key; 0, 1: each */
-    uint32_t witness;          /* one leaf in so many where a check was said to fail is run on real
+    uint32_t look;    /* at one crash point in so many it is first opened to read only; 0: 4 */
+    uint32_t witness; /* one leaf in so many where a check was said to fail is run on real
                                   images of its class; 0: none */
-    bool by_reads;             /* decide what is read, also where the store says what it uses */
-    uint32_t after; /* recoveries of a trace that are gone on from, to crash again; 0: none */
-    uint32_t tail;  /* only crash points within the last so many operations; 0: all */
+    bool by_reads;    /* decide what is read, also where the store says what it uses */
+    uint32_t after;   /* recoveries of a trace that are gone on from, to crash again; 0: none */
+    uint32_t tail;    /* only crash points within the last so many operations; 0: all */
 };
 
 #define BOUNDS 4 /* 0, 1, 2, and more */

@@ -40,6 +40,9 @@ MISTAKES = {
         ".content, content, part->lo, part->hi)) {",
         "if (last && versions->list[v - 1].merges) {",
         "lazy_test", "a1_a2_partition_and_outcomes"),
+    "versions-kept-after-a-decision": (
+        "A2", "faults/lazy.c", "known->changes == disk->image->changes)", "lazy->era)",
+        "lazy_test", "a1_a2_partition_and_outcomes"),
     "only-the-newest-moment-tried": (
         "A2", "faults/lazy.c", "for (uint32_t m = 0; m < n; m++) {\n        if (m > 0 &&",
         "for (uint32_t m = 0; m < 1; m++) {\n        if (m > 0 &&",

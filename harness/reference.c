@@ -109,7 +109,7 @@ static void print_text(const struct tally *tally, bool exhaustive, double second
 
 int reference_run(const struct campaign *campaign)
 {
-    struct budget budget = {.leaves = 1u << 24, .witness = 20, .points = 16};
+    struct budget budget = {.leaves = 1u << 24, .witness = 20, .points = 16, .look = 16};
     struct tally tally;
     const char *rule = "";
     double began = processor_seconds(), seconds;
