@@ -564,6 +564,16 @@ static void no_manifest(struct repair *r)
     lost(r, FORMAT_NAME_CURRENT, 0, "which tables count: all that are there are taken", NULL, NULL);
 }
 
+/* What was read of a manifest that is damaged, up to and with the damage, is not built upon. */
+static void forget(struct manifest *m)
+{
+    m->next_file = 1;
+    m->last_seq = 0;
+    m->log_number = 0;
+    for (unsigned level = 0; level < VAULT_LEVELS; level++)
+        m->cursors[level].len = 0;
+}
+
 /* Which tables and logs count, and no number twice. */
 static enum vault_status look_around(struct repair *r, struct version **version)
 {
@@ -588,9 +598,11 @@ static enum vault_status look_around(struct repair *r, struct version **version)
         version_unref(&r->tables, *version);
         *version = NULL;
     }
-    r->first_log = r->known ? r->manifest.log_number : 0;
-    r->last_seq = r->known ? r->manifest.last_seq : 0;
-    if (!r->known || r->manifest.next_file > FORMAT_FILE_MAX / 2)
+    if (!r->known)
+        forget(&r->manifest);
+    r->first_log = r->manifest.log_number;
+    r->last_seq = r->manifest.last_seq;
+    if (r->manifest.next_file > FORMAT_FILE_MAX / 2)
         r->manifest.next_file = 1; /* what nobody has counted to is not built upon */
     for (size_t i = 0; i < core_names_count(&r->names); i++)
         if (core_names_at(&r->names)[i].number >= r->manifest.next_file &&
