@@ -11,12 +11,16 @@
  *   Q8 The sizes of two ranges side by side add up to that of both, none is less than another one
  *      within it, and the whole is what the tables have.
  *   Q9 When all is in tables and nothing is compressed, a range is not smaller than its values, but
- *      for a block and a value in each run. */
+ *      for a block and a value in each run.
+ *   Q10 No more descriptors are open than the store allows, of which the tables are some.
+ *   Q11 No more memory is held than the store allows.
+ *   Q12 Of each flush and each compaction its listener was told. */
 #include "figures.h"
 
 #include <string.h>
 
 #include "base/check.h"
+#include "powercut/posix.h"
 
 #define EACH_MOST 48u /* what a store may add to an operation */
 #define SIZES     8u  /* keys that are asked about */
@@ -64,6 +68,20 @@ static bool went_down(const struct pc_store_figures *a, const struct pc_store_fi
            b->memory_peak < a->memory_peak;
 }
 
+/* Q10 to Q12: bounds that hold between two calls. */
+static const char *bounds(const struct pc_store_figures *now)
+{
+    uint64_t open = pc_open_descriptors();
+
+    if (open > now->descriptors_most || now->tables_open > open)
+        return "more descriptors are open than the store allows";
+    if (now->memory_most && now->memory > now->memory_most)
+        return "more memory is held than the store allows";
+    if (now->jobs != now->jobs_told)
+        return "the listener was not told of every flush and compaction";
+    return NULL;
+}
+
 const char *figures_check(struct figures *figures, const struct pc_store *store, void *db,
                           const struct pc_disk *disk, const char *dir, const struct heap *heap,
                           bool honest)
@@ -90,7 +108,7 @@ const char *figures_check(struct figures *figures, const struct pc_store *store,
         return "bytes written to logs and tables are not those that the disk was given";
     if (now.level0 > now.level0_most) /* Q7 */
         return "more tables wait to be merged than the store allows";
-    return NULL;
+    return bounds(&now);
 }
 
 const char *figures_of_get(const struct pc_store_figures *before,

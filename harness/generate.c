@@ -113,12 +113,15 @@ static void draw_write(struct draw *draw, struct op *op, bool is_delete)
         draw->trace->writes[draw->trace->write_count - 1].ttl = 1 + ask(draw, ASK_TTL2, 100);
 }
 
-/* Mostly the time passes; now and then it is set back. */
+/* Mostly the time passes, by less than the interval of syncs if there is one; now and then it is
+ * set back. */
 static int64_t draw_shift(struct draw *draw)
 {
-    int64_t by = 1 + (int64_t)ask(draw, ASK_TTL2, 120);
+    uint32_t way = ask(draw, ASK_TTL, 4);
+    uint32_t most = draw->interval && way % 2 ? draw->interval : 120;
+    int64_t by = 1 + (int64_t)ask(draw, ASK_TTL2, most);
 
-    return ask(draw, ASK_TTL, 4) ? by : -by;
+    return way ? by : -by;
 }
 
 static enum op_kind draw_kind(struct draw *draw)
@@ -258,7 +261,7 @@ static void draw_weights(struct draw *draw, const struct generator *generator)
         draw->weight[OP_COPY] = 6;
     draw->ttls = (uint32_t[]){0, 0, 3, 8}[config(draw, 61, 4)];
     if (draw->ttls || draw->interval)
-        draw->weight[OP_CLOCK] = 12;
+        draw->weight[OP_CLOCK] = draw->interval ? 60 : 12;
     if (generator->crashes)
         draw->weight[OP_CRASH] = 2 * config(draw, 60, 3);
     for (int i = 0; i < OP_KINDS; i++)
@@ -279,13 +282,22 @@ static uint32_t compression_of(uint32_t drawn)
     return 0;
 }
 
+/* Sync every so many; seldom beside an interval, which would then never end. */
+static uint32_t draw_window(struct draw *draw, bool no_log)
+{
+    static const uint32_t windows[] = {0, 0, 0, 2, 3, 7};
+
+    if (no_log || (draw->interval && config(draw, 77, 3)))
+        return 0;
+    return windows[config(draw, 73, 6)];
+}
+
 void trace_generate(struct trace *trace, struct tape *tape, const struct generator *generator)
 {
     static const uint32_t buffers[] = {512, 1024, 2048, 4096, 16384};
     static const uint32_t tables[] = {1024, 2048, 8192};
     static const uint32_t level1[] = {2048, 4096, 16384};
-    static const uint32_t intervals[] = {0, 0, 15, 60};   /* sync every so many of the clock */
-    static const uint32_t windows[] = {0, 0, 0, 2, 3, 7}; /* sync every so many */
+    static const uint32_t intervals[] = {0, 0, 15, 60}; /* sync every so many of the clock */
     struct draw draw = {.trace = trace, .tape = tape};
     uint32_t no_log = config(&draw, 72, 8) == 7;
     uint32_t count;
@@ -295,16 +307,19 @@ void trace_generate(struct trace *trace, struct tape *tape, const struct generat
     draw.key_set = config(&draw, 3, 6);
     draw.long_values = (uint32_t[]){0, 1, 2, 6}[config(&draw, 4, 4)];
     draw.syncs = (uint32_t[]){0, 1, 3, 8, 16}[config(&draw, 5, 5)];
+    if (draw.interval) /* a sync of another kind ends it */
+        draw.syncs /= 4;
     snprintf(trace->tuning, sizeof trace->tuning,
              "write_buffer=%u block=%u table=%u level0=%u level1=%u multiplier=%u bloom=%u "
              "cache=%u chunk=512 manifest=%u compress=%u open=%u nolog=%u sync_writes=%u "
-             "share=%u sync_interval=%u",
+             "share=%u sync_interval=%u tails=%u",
              buffers[config(&draw, 6, 5)], 128u << config(&draw, 7, 3), tables[config(&draw, 8, 3)],
              2 + config(&draw, 9, 3), level1[config(&draw, 10, 3)], 2 + config(&draw, 11, 3),
              config(&draw, 12, 4) ? 10u : 0u, config(&draw, 13, 4) ? 8192u : 0u,
              config(&draw, 14, 3) ? 4096u : 256u, compression_of(config(&draw, 70, 4)),
-             config(&draw, 71, 3) ? 64u : 1u, no_log, no_log ? 0u : windows[config(&draw, 73, 6)],
-             config(&draw, 74, 2) ? 8192u : 0u, draw.interval);
+             config(&draw, 71, 3) ? 64u : 1u, no_log, draw_window(&draw, no_log),
+             config(&draw, 74, 2) ? 8192u : 0u, draw.interval,
+             config(&draw, 76, 2) ? 1u << 20 : 512u);
     draw_weights(&draw, generator);
     count = generator->ops / 2 + config(&draw, 15, generator->ops + 1);
     for (draw.op = 1; draw.op <= count; draw.op++)

@@ -10,12 +10,22 @@
 
 #include "base/check.h"
 
+#define WRITE_EXTRA  48u    /* of an operation, beside key and value */
+#define OTHER_FILES  4u     /* directory, lock, manifest, log */
+#define MEMORY_EXTRA 20480u /* what a handle has at least, and what is not full in its parts */
+#define TABLE_EXTRA  600u   /* a table that is known: the entry, its two keys */
+
 struct handle {
     struct vault *vault;
+    struct vault_cache *shared;     /* NULL: it has a cache of its own */
+    struct vault_cache *own_shared; /* the same, where it goes with the handle */
     struct vault_allocator allocator;
     struct vault_batch *batch;
+    struct vault_listener listener;
     bool no_log, compressed;
-    uint64_t level0_tables, block_size;
+    uint64_t level0_tables, block_size, open_tables, memory; /* of the options */
+    uint64_t largest;                                        /* atomic; bytes of a write */
+    uint64_t jobs_told, durable_told;                        /* atomic; by events */
 };
 
 extern const struct pc_store store_minivault;
@@ -61,21 +71,16 @@ static enum pc_store_status answer_of(struct handle *handle, enum vault_status s
     return answer(st, &detail, error);
 }
 
-/* One cache for all that this process opens one after the other, each of which numbers its tables
- * from the same number on: what an image has read must not be seen by the next one. */
-static struct vault_cache *shared_cache(size_t size)
-{
-    static struct vault_cache *cache;
-
-    if (cache == NULL)
-        cache = vault_cache_new(size, NULL);
-    must(cache != NULL);
-    return cache;
-}
+struct settings {
+    struct vault_options options;
+    size_t share; /* bytes of a cache that is not the handle's own; 0: it has its own */
+};
 
 /* One "name=value" of the tuning. */
-static bool tune(struct vault_options *options, const char *name, unsigned long value)
+static bool tune(struct settings *settings, const char *name, unsigned long value)
 {
+    struct vault_options *options = &settings->options;
+
     if (strcmp(name, "write_buffer") == 0)
         options->write_buffer_size = value;
     else if (strcmp(name, "block") == 0)
@@ -101,6 +106,8 @@ static bool tune(struct vault_options *options, const char *name, unsigned long 
             options->compression[level] = level ? (unsigned)value : VAULT_RAW;
     else if (strcmp(name, "open") == 0)
         options->open_tables = (unsigned)value;
+    else if (strcmp(name, "tails") == 0)
+        options->table_memory = value;
     else if (strcmp(name, "background") == 0)
         options->background = value ? VAULT_THREAD : VAULT_INLINE;
     else if (strcmp(name, "nolog") == 0)
@@ -110,13 +117,13 @@ static bool tune(struct vault_options *options, const char *name, unsigned long 
     else if (strcmp(name, "sync_interval") == 0)
         options->sync_interval = value;
     else if (strcmp(name, "share") == 0)
-        options->block_cache = value ? shared_cache(value) : NULL;
+        settings->share = value;
     else
         return false;
     return true;
 }
 
-static bool tune_all(struct vault_options *options, const char *text)
+static bool tune_all(struct settings *settings, const char *text)
 {
     for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
         size_t len = strcspn(text, "= ");
@@ -128,7 +135,7 @@ static bool tune_all(struct vault_options *options, const char *text)
         memcpy(name, text, len);
         name[len] = '\0';
         value = strtoul(text + len + 1, &end, 10);
-        if (!tune(options, name, value))
+        if (!tune(settings, name, value))
             return false;
         text = end;
     }
@@ -137,8 +144,11 @@ static bool tune_all(struct vault_options *options, const char *text)
 
 /* False: there is an unknown word in the tuning. */
 static bool options_of(const struct pc_store_env *env, struct vault_allocator *allocator,
-                       struct vault_options *options, struct pc_store_error *error)
+                       struct settings *settings, struct pc_store_error *error)
 {
+    struct vault_options *options = &settings->options;
+
+    *settings = (struct settings){0};
     vault_options_init(options);
     options->background = VAULT_INLINE;
     options->hooks = env->hooks;
@@ -149,32 +159,80 @@ static bool options_of(const struct pc_store_env *env, struct vault_allocator *a
         *allocator = (struct vault_allocator){env->alloc_ctx, env->alloc, env->free};
         options->allocator = allocator;
     }
-    if (tune_all(options, env->tuning))
+    if (tune_all(settings, env->tuning))
         return true;
     error->status = PC_STORE_INVALID;
     snprintf(error->text, sizeof error->text, "an unknown setting in: %.120s", env->tuning);
     return false;
 }
 
+/* One cache for all that a process opens one after the other without hooks, each of which numbers
+ * its tables from the same number on: what one has read must not be seen by the next. What is used
+ * of a disk is told apart by its place in memory, so with hooks the memory is that of the handle.
+ * False: there is none. */
+static bool take_cache(struct handle *handle, const struct pc_store_env *env, size_t size)
+{
+    static struct vault_cache *common;
+
+    if (env->hooks) {
+        handle->own_shared = vault_cache_new(size, env->alloc ? &handle->allocator : NULL);
+        handle->shared = handle->own_shared;
+        return handle->shared != NULL;
+    }
+    if (common == NULL)
+        common = vault_cache_new(size, NULL);
+    must(common != NULL);
+    handle->shared = common;
+    return true;
+}
+
+/* Threads may tell side by side. */
+static void on_event(void *ctx, const struct vault_event *event)
+{
+    struct handle *handle = ctx;
+    uint64_t durable = __atomic_load_n(&handle->durable_told, __ATOMIC_RELAXED);
+
+    if (event->kind == VAULT_EVENT_FLUSH || event->kind == VAULT_EVENT_COMPACTION)
+        __atomic_add_fetch(&handle->jobs_told, 1, __ATOMIC_RELAXED);
+    if (event->kind != VAULT_EVENT_FLUSH && event->kind != VAULT_EVENT_SYNC)
+        return;
+    while (event->seq > durable &&
+           !__atomic_compare_exchange_n(&handle->durable_told, &durable, event->seq, false,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
 static enum pc_store_status store_open(const struct pc_store_env *env, void **db,
                                        struct pc_store_error *error)
 {
     struct handle *handle = calloc(1, sizeof *handle);
-    struct vault_options options;
+    struct settings settings;
+    struct vault_options *options = &settings.options;
     struct vault_error detail = {0};
     enum vault_status st;
 
     must(handle != NULL);
-    if (!options_of(env, &handle->allocator, &options, error)) {
+    if (!options_of(env, &handle->allocator, &settings, error)) {
         free(handle);
         return error->status;
     }
-    handle->no_log = options.no_log;
-    handle->compressed = options.compression[VAULT_LEVELS - 1] != VAULT_RAW;
-    handle->level0_tables = options.level0_tables;
-    handle->block_size = options.block_size;
-    st = vault_open(env->dir, &options, &handle->vault, &detail);
+    if (settings.share && !take_cache(handle, env, settings.share)) {
+        free(handle);
+        return answer(VAULT_NO_MEMORY, &detail, error);
+    }
+    options->block_cache = handle->shared;
+    handle->listener = (struct vault_listener){.ctx = handle, .event = on_event};
+    options->listener = &handle->listener;
+    handle->no_log = options->no_log;
+    handle->open_tables = options->open_tables;
+    handle->memory = 2 * options->write_buffer_size + options->table_memory +
+                     (options->block_cache ? 0 : options->block_cache_size);
+    handle->compressed = options->compression[VAULT_LEVELS - 1] != VAULT_RAW;
+    handle->level0_tables = options->level0_tables;
+    handle->block_size = options->block_size;
+    st = vault_open(env->dir, options, &handle->vault, &detail);
     if (st) {
+        vault_cache_free(handle->own_shared);
         free(handle);
         return answer(st, &detail, error);
     }
@@ -190,9 +248,21 @@ static enum pc_store_status store_close(void *db, struct pc_store_error *error)
 
     vault_last_error(handle->vault, &detail);
     st = vault_close(handle->vault);
+    vault_cache_free(handle->own_shared);
     vault_batch_free(handle->batch);
     free(handle);
     return answer(st, &detail, error);
+}
+
+static void note_size(struct handle *handle, const struct pc_write *writes, size_t count)
+{
+    uint64_t size = 0, most = __atomic_load_n(&handle->largest, __ATOMIC_RELAXED);
+
+    for (size_t i = 0; i < count; i++)
+        size += writes[i].key.len + writes[i].value.len + WRITE_EXTRA;
+    while (size > most && !__atomic_compare_exchange_n(&handle->largest, &most, size, false,
+                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
 }
 
 static enum vault_status write_all(struct handle *handle, const struct pc_write *writes,
@@ -201,6 +271,7 @@ static enum vault_status write_all(struct handle *handle, const struct pc_write 
     struct vault_batch *batch;
     enum vault_status st = VAULT_OK;
 
+    note_size(handle, writes, count);
     if (count == 1) {
         const struct pc_write *w = &writes[0];
 
@@ -421,9 +492,14 @@ static uint64_t store_last_seq(void *db)
     return vault_last_seq(((struct handle *)db)->vault);
 }
 
+/* By whichever way it tells. */
 static uint64_t store_durable_seq(void *db)
 {
-    return vault_durable_seq(((struct handle *)db)->vault);
+    const struct handle *handle = db;
+    uint64_t told = __atomic_load_n(&handle->durable_told, __ATOMIC_RELAXED);
+    uint64_t seq = vault_durable_seq(handle->vault);
+
+    return told > seq ? told : seq;
 }
 
 static enum pc_store_status store_check(void *db, struct pc_store_error *error)
@@ -454,8 +530,15 @@ static void store_figures(void *db, struct pc_store_figures *figures)
         .block = handle->compressed ? 0 : handle->block_size,
         .level0 = stats.tables[0],
         .level0_most = 5 * handle->level0_tables + 1, /* E5 in engine/write.c */
+        .tables_open = stats.open_tables,
+        .descriptors_most = handle->open_tables + OTHER_FILES,
+        .memory_most =
+            handle->memory + MEMORY_EXTRA + 4 * __atomic_load_n(&handle->largest, __ATOMIC_RELAXED),
+        .jobs = stats.flushes + stats.compactions,
+        .jobs_told = __atomic_load_n(&handle->jobs_told, __ATOMIC_RELAXED),
     };
     for (unsigned level = 0; level < VAULT_LEVELS; level++) {
+        figures->memory_most += (uint64_t)stats.tables[level] * TABLE_EXTRA;
         figures->size += stats.bytes[level];
         figures->runs += level && stats.tables[level];
     }
@@ -484,63 +567,69 @@ static void tell(void *ctx, const struct vault_finding *finding)
     told->lost += finding->kind == VAULT_FINDING_LOST;
 }
 
+static enum pc_store_status
+run_tool(enum vault_status (*run)(const char *, const struct vault_options *, vault_report *,
+                                  void *, struct vault_error *),
+         const struct pc_store_env *env, struct told *told, struct pc_store_error *error)
+{
+    struct vault_allocator allocator;
+    struct settings settings;
+    struct vault_error detail = {0};
+
+    if (!options_of(env, &allocator, &settings, error))
+        return error->status;
+    return answer(run(env->dir, &settings.options, tell, told, &detail), &detail, error);
+}
+
 static enum pc_store_status store_verify(const struct pc_store_env *env, uint64_t *orphans,
                                          struct pc_store_error *error)
 {
-    struct vault_allocator allocator;
-    struct vault_options options;
-    struct vault_error detail = {0};
     struct told told = {0};
-    enum vault_status st;
+    enum pc_store_status st = run_tool(vault_verify, env, &told, error);
 
-    if (!options_of(env, &allocator, &options, error))
-        return error->status;
-    st = vault_verify(env->dir, &options, tell, &told, &detail);
     *orphans = told.orphans;
-    return answer(st, &detail, error);
+    return st;
 }
 
 static enum pc_store_status store_repair(const struct pc_store_env *env, uint64_t *lost,
                                          struct pc_store_error *error)
 {
-    struct vault_allocator allocator;
-    struct vault_options options;
-    struct vault_error detail = {0};
     struct told told = {0};
-    enum vault_status st;
+    enum pc_store_status st = run_tool(vault_repair, env, &told, error);
 
-    if (!options_of(env, &allocator, &options, error))
-        return error->status;
-    st = vault_repair(env->dir, &options, tell, &told, &detail);
     *lost = told.lost;
-    return answer(st, &detail, error);
+    return st;
+}
+
+/* What the tuning says of the options alone; the defaults where it has an unknown word. */
+static struct vault_options tuned(const char *tuning)
+{
+    struct settings settings = {0}, defaults;
+
+    vault_options_init(&settings.options);
+    defaults = settings;
+    return tune_all(&settings, tuning) ? settings.options : defaults.options;
 }
 
 /* Not all of the promises hold without a log. */
 static uint32_t store_promises_with(const char *tuning)
 {
-    struct vault_options options;
-
-    vault_options_init(&options);
-    if (tune_all(&options, tuning) && options.no_log)
-        return store_minivault.promises & ~(uint32_t)PC_PROMISE_PROCESS_KILL;
-    return store_minivault.promises;
+    return tuned(tuning).no_log ? store_minivault.promises & ~(uint32_t)PC_PROMISE_PROCESS_KILL
+                                : store_minivault.promises;
 }
 
 static uint64_t store_window(const char *tuning)
 {
-    struct vault_options options;
+    uint64_t every = tuned(tuning).sync_writes;
 
-    vault_options_init(&options);
-    return tune_all(&options, tuning) && options.sync_writes ? options.sync_writes - 1 : UINT64_MAX;
+    return every ? every - 1 : UINT64_MAX;
 }
 
 static uint64_t store_interval(const char *tuning)
 {
-    struct vault_options options;
+    uint64_t most = tuned(tuning).sync_interval;
 
-    vault_options_init(&options);
-    return tune_all(&options, tuning) && options.sync_interval ? options.sync_interval : UINT64_MAX;
+    return most ? most : UINT64_MAX;
 }
 
 const struct pc_store store_minivault = {

@@ -12,7 +12,7 @@
 
 struct pc_hooks;
 
-#define PC_STORE_ABI 5u
+#define PC_STORE_ABI 6u
 
 enum pc_store_status {
     PC_STORE_OK,
@@ -88,6 +88,10 @@ struct pc_store_figures {
         block; /* a size of keys is right to so many bytes and a value in each run; 0: unknown */
     uint64_t level0, level0_most; /* tables that wait to be merged; as many at most, unless a call
                                      failed */
+    /* Between two calls, while there is no iterator: */
+    uint64_t tables_open, descriptors_most; /* descriptors of tables; of all its files at most */
+    uint64_t memory_most;                   /* what `memory` may be; 0: any */
+    uint64_t jobs, jobs_told; /* flushes and compactions; those that its listener was told of */
 };
 
 enum pc_move { PC_FIRST, PC_LAST, PC_NEXT, PC_PREV, PC_SEEK, PC_SEEK_FOR_PREV };
