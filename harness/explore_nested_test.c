@@ -87,12 +87,26 @@ static void the_write_behind_a_recovery_is_crashed_too(void **state)
     assert_true(found > 12 && rules[RULE_BELOW_FLOOR] == found);
 }
 
+/* J4. Such a finding is made again by its own steps: `broken` replays it. */
+static void a_store_that_does_not_go_on_is_replayed(void **state)
+{
+    static const struct shape shape = {8, 150, 5, 64, false, false};
+    static const struct budget dead = {.leaves = 300}, alive = {.leaves = 300, .life = 1};
+    uint32_t found;
+
+    assert_int_equal(broken(STUCK, &dead, &toy_store, &shape), 0);
+    found = broken(STUCK, &alive, &toy_store, &shape);
+    print_message("found in %u of 24 traces\n", (unsigned)found);
+    assert_true(found > 12 && rules[RULE_PROGRESS] == found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_recovery_has_dropped_stays_away),
         cmocka_unit_test(the_third_recovery_is_crashed_to),
         cmocka_unit_test(the_write_behind_a_recovery_is_crashed_too),
+        cmocka_unit_test(a_store_that_does_not_go_on_is_replayed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -401,24 +401,22 @@ static void close_store(struct judge *judge, struct verdict *verdict)
         judge_fail(verdict, RULE_LEAK, "descriptors are left after close", "");
 }
 
-/* J4: the marker goes in and out again, so that the state is what it was. */
-static bool live_on(struct judge *judge, struct verdict *verdict)
+bool judge_live_on(const struct pc_store *store, void *db, struct verdict *verdict)
 {
-    const struct pc_store *store = judge->store;
     struct pc_write marker = {.key = bytes_str("~powercut"), .value = bytes_str("alive")};
     struct pc_store_error error = {0};
     uint64_t seq = 0;
 
-    if (store->write(judge->db, &marker, 1, true, &seq, &error))
+    if (store->write(db, &marker, 1, true, &seq, &error))
         return judge_fail(verdict, RULE_PROGRESS, "a write after recovery fails", error.text);
-    if (store->flush(judge->db, &error))
+    if (store->flush(db, &error))
         return judge_fail(verdict, RULE_PROGRESS, "a flush after recovery fails", error.text);
     marker.is_delete = true;
-    if (store->write(judge->db, &marker, 1, false, &seq, &error))
+    if (store->write(db, &marker, 1, false, &seq, &error))
         return judge_fail(verdict, RULE_PROGRESS, "a delete after recovery fails", error.text);
-    if (store->compact(judge->db, (struct bytes){0}, (struct bytes){0}, &error))
+    if (store->compact(db, (struct bytes){0}, (struct bytes){0}, &error))
         return judge_fail(verdict, RULE_PROGRESS, "a compaction after recovery fails", error.text);
-    if (store->check && store->check(judge->db, &error))
+    if (store->check && store->check(db, &error))
         return judge_fail(verdict, RULE_STRUCTURE, "the store's check fails after recovery",
                           error.text);
     return true;
@@ -516,7 +514,7 @@ static void examine(struct judge *judge, const struct question *question, struct
         return;
     }
     if (question->life && !question->lied && !judge->fault.fired &&
-        other_times(judge, question, verdict) && live_on(judge, verdict))
+        other_times(judge, question, verdict) && judge_live_on(judge->store, judge->db, verdict))
         same_again(judge, verdict, "after recovery, a flush and a compaction");
 }
 

@@ -98,6 +98,10 @@ bool judge_walk(const struct pc_store *store, void *db, void *snapshot, struct s
 bool judge_reads(const struct pc_store *store, void *db, void *snapshot, const struct seen *seen,
                  struct seen *scratch, const struct model *model, struct verdict *verdict);
 
+/* J4: a write, a flush, a delete, a compaction, the store's check. The marker goes in and out
+ * again, so that the state is what it was. */
+bool judge_live_on(const struct pc_store *store, void *db, struct verdict *verdict);
+
 /* For judge.c: what is asked beyond the plain ways of reading; judge_more.c. */
 struct judge_open {
     const char *dir;

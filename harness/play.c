@@ -132,6 +132,31 @@ static bool crash_step(struct play *play, const struct op *op)
     }
 }
 
+/* A check right behind a recovery, at the end of the trace: as in judge.c, so that a finding of a
+ * store that did not go on is made again by its file. */
+static void live_on(struct play *play, uint32_t index)
+{
+    struct session *session = &play->session;
+    struct verdict verdict = {0};
+    struct pc_store_error error = {0};
+
+    if (index == 0 || session->trace->ops[index - 1].kind != OP_RECOVER ||
+        index + 1 < session->trace->op_count || play->explorer || play->trouble != TROUBLE_NONE ||
+        session->lied || session->refused || session->given_up || session->db == NULL)
+        return;
+    if (judge_live_on(session->store, session->db, &verdict) && !model_expires(&session->before) &&
+        (judge_scan(session->store, session->db, NULL, &session->other, &error) ||
+         !seen_equal(&session->seen, &session->other)))
+        judge_fail(&verdict, RULE_RECOVERY, "after recovery, a flush and a compaction",
+                   error.status ? error.text : "the content changed");
+    if (verdict.rule == RULE_NONE)
+        return;
+    session->verdict = verdict;
+    session->verdict_op = session->op;
+    snprintf(session->verdict.text, sizeof session->verdict.text, "op %u: %.600s",
+             (unsigned)session->op, verdict.text);
+}
+
 bool play_step(struct play *play, uint32_t index, FILE *out)
 {
     const struct op *op = &play->session.trace->ops[index];
@@ -148,6 +173,8 @@ bool play_step(struct play *play, uint32_t index, FILE *out)
             return false;
         break;
     case OP_CHECK:
+        live_on(play, index);
+        break;
     case OP_SHOW:
     case OP_EXPLORE:
     case OP_REACHED:

@@ -253,7 +253,7 @@ static int run_command(const struct options *opts)
     if (!audit && !matrix && !order_from_name(options_text(opts, "order"), &campaign.budget.order))
         return usage_error("no such order", options_text(opts, "order"));
     campaign.compared = !audit && !matrix && options_given(opts, "order");
-    if (campaign.compared)
+    if (campaign.compared || audit)
         campaign.budget.after = 0;
     command = repeat_command(opts, &campaign, profile);
     campaign.command = command;
@@ -407,6 +407,7 @@ static int replay_loaded(struct script *script, const char *file, FILE *out)
 {
     const struct pc_store *store = stores_find(script->trace.store);
     struct finding finding = {0};
+    struct verdict other;
     struct trace trace;
     bool found;
 
@@ -421,10 +422,8 @@ static int replay_loaded(struct script *script, const char *file, FILE *out)
                     finding.verdict.text);
             return EXIT_FINDING;
         }
-        if (finding.found)
-            fprintf(out, "another rule breaks: %s: %s\n", rule_name(finding.verdict.rule),
-                    finding.verdict.text);
     }
+    other = finding.verdict;
     found = neighbourhood(script, store, &trace, &finding);
     if (found && is_death(script->rule))
         fprintf(out, "REPRODUCED exact: %s\n", finding.verdict.text);
@@ -434,6 +433,9 @@ static int replay_loaded(struct script *script, const char *file, FILE *out)
     else
         fprintf(out, "NOT REPRODUCED (neither the recorded crash nor any near it breaks %s)\n",
                 rule_name(script->rule));
+    if (other.rule != RULE_NONE)
+        fprintf(out, "at the recorded crash another rule breaks: %s: %s\n", rule_name(other.rule),
+                other.text);
     trace_release(&trace);
     return found ? EXIT_FINDING : 0;
 }

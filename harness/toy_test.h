@@ -44,6 +44,7 @@ enum mistake {
     DEAF_WHEN_HURT, /* the same, but only once a write has failed */
     PARITY,         /* the checksum sees how many units are empty, odd or even: two lost are none */
     AFTER_REPAIR,   /* the first sync write behind a recovery that cut the log off is not synced */
+    STUCK,          /* behind a recovery that cut the log off nothing can be compacted */
     MISTAKES
 };
 
@@ -70,7 +71,7 @@ struct toy {
     int fd;
     off_t end;
     uint32_t seq;
-    bool late, hurt, failed, repaired;
+    bool late, hurt, failed, repaired, cut;
     uint32_t count;
     struct toy_entry entries[TOY_KEYS];
 };
@@ -312,7 +313,7 @@ static int toy_recover(struct toy *toy, struct pc_store_error *error)
         return 0;
     if (fstat(toy->fd, &st) != 0)
         return -1;
-    toy->repaired = st.st_size != toy->end;
+    toy->repaired = toy->cut = st.st_size != toy->end;
     if (toy->repaired && (ftruncate(toy->fd, toy->end) != 0 || fsync(toy->fd) != 0))
         return -1;
     return 0;
@@ -487,7 +488,9 @@ static bool toy_iter_move(void *it, enum pc_move move, struct bytes key, struct 
 static enum pc_store_status toy_compact(void *db, struct bytes begin, struct bytes end,
                                         struct pc_store_error *error)
 {
-    return PC_STORE_OK;
+    const struct toy *toy = db;
+
+    return planted == STUCK && toy->cut ? toy_error(error, PC_STORE_IO, "stuck") : PC_STORE_OK;
 }
 
 static const struct pc_store toy_store = {
