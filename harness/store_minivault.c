@@ -1,8 +1,11 @@
 /* store_minivault.c: the glue between the harness and minivault: inline background work, memory
  * from the harness, everything that minivault.h promises. */
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "minivault/minivault.h"
 #include "powercut/hooks.h"
@@ -19,6 +22,7 @@ struct handle {
     struct vault *vault;
     struct vault_cache *shared;     /* NULL: it has a cache of its own */
     struct vault_cache *own_shared; /* the same, where it goes with the handle */
+    struct vault *neighbour;        /* which has blocks in it; NULL: none */
     struct vault_allocator allocator;
     struct vault_batch *batch;
     struct vault_listener listener;
@@ -166,23 +170,123 @@ static bool options_of(const struct pc_store_env *env, struct vault_allocator *a
     return false;
 }
 
+/* ---- a neighbour: another database that has blocks in the same cache (N1 in engine/cache.c) ----
+ *
+ * It numbers its tables from the same number on, and what is in them is its own. There is one in a
+ * process. It lies in memory, not on the simulated disk, where it would add to what a recovery may
+ * look at; its files have lost their names by the time it is used, so that nothing stays behind. A
+ * machine without /dev/shm has none. */
+
+#define NEIGHBOUR_TABLES 4u
+
+static size_t neighbour_entry(unsigned n, char key[16], char value[64])
+{
+    snprintf(key, 16, "k%02u", n);
+    return (size_t)snprintf(value, 64, "of the neighbour, number %u", n);
+}
+
+/* Reads all of it through the cache: then its blocks are there, in this order, whatever was read
+ * before. */
+static bool neighbour_has_its_own(struct vault *neighbour)
+{
+    char key[16], value[64];
+    bool own = true;
+
+    for (unsigned n = 0; own && n < NEIGHBOUR_TABLES; n++) {
+        size_t len = neighbour_entry(n, key, value), found_len = 0;
+        void *found = NULL;
+
+        own = vault_get(neighbour, NULL, key, strlen(key), &found, &found_len) == VAULT_OK;
+        if (own) {
+            own = found_len == len && memcmp(found, value, len) == 0;
+            vault_value_free(neighbour, found, found_len);
+        }
+    }
+    return own;
+}
+
+static bool fill_neighbour(struct vault *neighbour)
+{
+    char key[16], value[64];
+    bool ok = true;
+
+    for (unsigned n = 0; ok && n < NEIGHBOUR_TABLES; n++) {
+        size_t len = neighbour_entry(n, key, value);
+
+        ok = vault_put(neighbour, key, strlen(key), value, len, false, NULL) == VAULT_OK &&
+             vault_flush(neighbour) == VAULT_OK;
+    }
+    return ok && neighbour_has_its_own(neighbour);
+}
+
+static void remove_names(const char *path)
+{
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)) != NULL)
+        (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+    (void)rmdir(path);
+}
+
+static struct vault *new_neighbour(struct vault_cache *cache)
+{
+    char path[] = "/dev/shm/powercut-neighbour-XXXXXX";
+    struct vault_options options;
+    struct vault *neighbour = NULL;
+
+    if (mkdtemp(path) == NULL)
+        return NULL;
+    vault_options_init(&options);
+    options.background = VAULT_INLINE;
+    options.block_cache = cache;
+    options.no_log = true;
+    options.level0_tables = NEIGHBOUR_TABLES + 1;
+    if (vault_open(path, &options, &neighbour, NULL) == VAULT_OK && !fill_neighbour(neighbour)) {
+        (void)vault_close(neighbour);
+        neighbour = NULL;
+    }
+    remove_names(path);
+    return neighbour;
+}
+
+/* NULL: there is none. */
+static struct vault *the_neighbour(struct vault_cache *cache)
+{
+    static struct vault *neighbour;
+    static bool tried;
+
+    if (!tried)
+        neighbour = new_neighbour(cache);
+    tried = true;
+    return neighbour;
+}
+
 /* One cache for all that a process opens one after the other without hooks, each of which numbers
- * its tables from the same number on: what one has read must not be seen by the next. What is used
- * of a disk is told apart by its place in memory, so with hooks the memory is that of the handle.
- * False: there is none. */
-static bool take_cache(struct handle *handle, const struct pc_store_env *env, size_t size)
+ * its tables from the same number on: what one has read must not be seen by the next, nor what the
+ * neighbour has. With hooks, in a recovery, the cache goes with the handle: no recovery depends on
+ * another one. False: there is no memory for it. */
+static bool take_cache(struct handle *handle, const struct pc_store_env *env,
+                       const struct settings *settings)
 {
     static struct vault_cache *common;
+    struct vault *neighbour;
 
     if (env->hooks) {
-        handle->own_shared = vault_cache_new(size, env->alloc ? &handle->allocator : NULL);
+        handle->own_shared =
+            vault_cache_new(settings->share, env->alloc ? &handle->allocator : NULL);
         handle->shared = handle->own_shared;
         return handle->shared != NULL;
     }
     if (common == NULL)
-        common = vault_cache_new(size, NULL);
+        common = vault_cache_new(settings->share, NULL);
     must(common != NULL);
     handle->shared = common;
+    /* Where threads are scheduled, what it does would be scheduled, too. */
+    neighbour = settings->options.background == VAULT_INLINE ? the_neighbour(common) : NULL;
+    handle->neighbour = neighbour && neighbour_has_its_own(neighbour) ? neighbour : NULL;
     return true;
 }
 
@@ -216,7 +320,7 @@ static enum pc_store_status store_open(const struct pc_store_env *env, void **db
         free(handle);
         return error->status;
     }
-    if (settings.share && !take_cache(handle, env, settings.share)) {
+    if (settings.share && !take_cache(handle, env, &settings)) {
         free(handle);
         return answer(VAULT_NO_MEMORY, &detail, error);
     }
@@ -504,9 +608,14 @@ static uint64_t store_durable_seq(void *db)
 
 static enum pc_store_status store_check(void *db, struct pc_store_error *error)
 {
+    const struct handle *handle = db;
     struct vault_error detail = {0};
-    enum vault_status st = vault_check(((struct handle *)db)->vault, &detail);
+    enum vault_status st = vault_check(handle->vault, &detail);
 
+    if (st == VAULT_OK && handle->neighbour && !neighbour_has_its_own(handle->neighbour)) {
+        st = VAULT_CORRUPT;
+        detail = (struct vault_error){.what = "a database that shares the cache sees other blocks"};
+    }
     return answer(st, &detail, error);
 }
 
