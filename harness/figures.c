@@ -73,7 +73,7 @@ static const char *bounds(const struct pc_store_figures *now)
 {
     uint64_t open = pc_open_descriptors();
 
-    if (open > now->descriptors_most || now->tables_open > open)
+    if (now->descriptors_most && (open > now->descriptors_most || now->tables_open > open))
         return "more descriptors are open than the store allows";
     if (now->memory_most && now->memory > now->memory_most)
         return "more memory is held than the store allows";

@@ -89,9 +89,10 @@ struct pc_store_figures {
     uint64_t level0, level0_most; /* tables that wait to be merged; as many at most, unless a call
                                      failed */
     /* Between two calls, while there is no iterator: */
-    uint64_t tables_open, descriptors_most; /* descriptors of tables; of all its files at most */
-    uint64_t memory_most;                   /* what `memory` may be; 0: any */
-    uint64_t jobs, jobs_told; /* flushes and compactions; those that its listener was told of */
+    uint64_t tables_open;      /* descriptors of tables */
+    uint64_t descriptors_most; /* of all its files; 0: any */
+    uint64_t memory_most;      /* what `memory` may be; 0: any */
+    uint64_t jobs, jobs_told;  /* flushes and compactions; those that its listener was told of */
 };
 
 enum pc_move { PC_FIRST, PC_LAST, PC_NEXT, PC_PREV, PC_SEEK, PC_SEEK_FOR_PREV };
