@@ -477,6 +477,35 @@ static void a_fickle_recovery_is_called_that(void **state)
     assert_true(noticed[0] > 30 && noticed[1] > 20);
 }
 
+/* J7: a call fails while the store recovers. That excuses the answer of this open alone. */
+static void the_open_after_a_failing_call_is_not_excused(void **state)
+{
+    static const struct budget budget = {
+        .leaves = 100, .trouble = 4, .trouble_kind = TROUBLE_WRITE, .trouble_tries = 8};
+    static const enum mistake mistakes[] = {NOTHING, HURT_FOR_GOOD};
+    static const enum pc_model models[] = {PC_POSIX, PC_PREFIX, PC_EXT4_ORDERED, PC_BTRFS};
+    static struct finding finding;
+
+    for (int m = 0; m < 2; m++) {
+        uint32_t broken = 0;
+
+        for (uint64_t seed = 0; seed < 12; seed++) {
+            const struct shape shape = {6, 150, 3, 64, false, false};
+            enum rule rule;
+            struct trace trace;
+
+            random_trace(&trace, seed, models[seed % 4], &shape);
+            planted = mistakes[m];
+            rule = explored(&trace, &budget, NULL, &finding);
+            planted = NOTHING;
+            assert_true(rule == RULE_NONE || rule == RULE_OPEN);
+            broken += rule == RULE_OPEN;
+            trace_release(&trace);
+        }
+        assert_int_equal(broken, m == 0 ? 0 : 12);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,6 +517,7 @@ int main(void)
         cmocka_unit_test(a_synchronous_write_is_torn_inside),
         cmocka_unit_test(equal_seeds_are_equal_runs),
         cmocka_unit_test(a_fickle_recovery_is_called_that),
+        cmocka_unit_test(the_open_after_a_failing_call_is_not_excused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

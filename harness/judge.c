@@ -563,6 +563,7 @@ static bool survive(struct judge *judge, const struct question *question, struct
     if (st == PC_STORE_OK)
         st = judge_scan(judge->store, judge->db, NULL, &judge->seen, &error);
     pc_disk_clear_faults(judge->disk);
+    judge->fault.fired = 0; /* it is over: what comes now it does not excuse */
     judge->heap.fail_at = 0;
     judge->showed[question->trouble] += st != PC_STORE_OK;
     if (st != PC_STORE_OK && st != expected && !(question->split && judge_typed(st)))

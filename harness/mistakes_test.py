@@ -73,6 +73,9 @@ MISTAKES = {
         "pc_disk_hash(judge->disk) != sight->log)",
         "judge == NULL)",
         "explore_verify_test", "a4_looking_at_unverified_bytes_is_flagged"),
+    "a-trouble-that-is-over-excuses": (
+        "J7", "harness/judge.c", "    judge->fault.fired = 0; /* it is over", "    /* it is over",
+        "explore_test", "the_open_after_a_failing_call_is_not_excused"),
     "another-question-not-noticed": (
         "A5", "harness/tape.c",
         "if (choice->anchor != anchor || choice->n != n)\n            tape->diverged = true;",

@@ -45,6 +45,7 @@ enum mistake {
     PARITY,         /* the checksum sees how many units are empty, odd or even: two lost are none */
     AFTER_REPAIR,   /* the first sync write behind a recovery that cut the log off is not synced */
     STUCK,          /* behind a recovery that cut the log off nothing can be compacted */
+    HURT_FOR_GOOD,  /* after a recovery that met a failing call the log is called corrupt */
     MISTAKES
 };
 
@@ -290,6 +291,8 @@ static int toy_recover(struct toy *toy, struct pc_store_error *error)
     struct stat st;
     int bad;
 
+    if (planted == HURT_FOR_GOOD && stat(SECOND, &st) == 0)
+        return toy_error(error, PC_STORE_CORRUPT, "hurt") ? -1 : 0;
     if (mkdir(STORE_DIR, 0755) != 0 && errno != EEXIST)
         return -1;
     if (toy_sync_dir(MOUNT_POINT) != 0)
@@ -332,6 +335,8 @@ static enum pc_store_status toy_open(const struct pc_store_env *env, void **db,
     if (toy_recover(toy, error) != 0) {
         if (!error->status)
             toy_error(error, PC_STORE_IO, "recovery fails");
+        if (planted == HURT_FOR_GOOD)
+            (void)toy_mark(SECOND);
         if (toy->fd >= 0)
             close(toy->fd);
         toy->free(toy->alloc_ctx, toy, sizeof *toy);
