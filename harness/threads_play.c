@@ -293,6 +293,7 @@ static void *work(void *arg)
         struct rng r =
             rng_seeded(rng_mix(setting->seed) ^ rng_mix(worker->number * 1000003ull + op));
         uint64_t kind = rng_below(&r, 100);
+        bool silent = worker->silent;
 
         if (worker->run->out->verdict.rule != RULE_NONE)
             break;
@@ -306,6 +307,8 @@ static void *work(void *arg)
             look(worker, op, &r);
         else
             maintain(worker, op, &r);
+        if (worker->silent && !silent && worker->run->store->check) /* jobs may run */
+            (void)worker->run->store->check(worker->run->session.db, &(struct pc_store_error){0});
         look_at_level0(worker, op);
     }
     return NULL;
