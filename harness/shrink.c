@@ -588,7 +588,10 @@ void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *
         if (finding->cuts == 0)
             shrink_whole(shrink, trace, finding);
         shrink->plays = false;
+        /* A try that explores costs a thousand times as much: few, for what is small by now. */
         shrink->tried = 0;
+        if (finding->cuts == 0)
+            shrink->tried = shrink->tries - shrink->tries / (trace->op_count > 2 * ENOUGH ? 4 : 32);
     }
     if (finding->cuts > 0 || shrink->forked || trace->op_count > ENOUGH)
         shrink_whole(shrink, trace, finding);

@@ -29,7 +29,8 @@ LOG, TABLE = r"\w+/\d+\.log", r"\w+/\d+\.sst"
 RIGHT = {
     "K02": [rf"the check of \d+ bytes of {LOG} at offset \d+ failed,\s+and they were used",
             r"a value is damaged and was delivered[\s\S]*while it recovers: bitrot"],
-    "K06": [rf"had the unlink of {LOG}[^\n]*\n\s+waited for the fdatasync of \w+/MANIFEST-\d+"],
+    "K06": [rf"had the unlink of {LOG}[^\n]*\n\s+waited for the (fdatasync of \w+/MANIFEST-\d+|"
+            r"fsync of \w+ )"],  # a directory, whose sync fails before the manifest's
     "K07": [rf"a sync of {LOG} after the write of {LOG}"],
     "K09": [r"a sync of \w+/CURRENT.tmp after the write of \w+/CURRENT.tmp"],
     "K10": [r"a sync of \w+ after the rename of \w+/CURRENT.tmp to \w+/CURRENT"],
@@ -38,8 +39,8 @@ RIGHT = {
     "K19": [r"does not happen without\s+op \d+: reopen",
             r"nothing was lost, [^\n]*: look at how what is there is read",
             r"sequence numbers are missing in \d+\.log[\s\S]*look at how the store reads"],
-    "K20": [r"does not happen without\s+(op \d+: [^\n]*\n\s+)*?op \d+: (compact|flush)",
-            r"compaction_dropped_tombstone"],
+    "K20": [r"does not happen without\s+(op \d+: [^\n]*\n\s+)*?op \d+: (compact|flush|reopen)",
+            r"compaction_dropped_tombstone"],  # an open compacts, too
     "K22": [r"op \d+: get differs from the scan"],
     "K23": [rf"had the unlink of {TABLE}[^\n]*\n\s+waited for the (fdatasync of \w+/MANIFEST-\d+|"
             r"fsync of \w+ )",  # a directory: CURRENT comes to name another manifest
