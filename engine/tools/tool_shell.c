@@ -235,10 +235,9 @@ struct reader {
 
 enum got { GOT_LINE, GOT_END, GOT_INTERRUPT };
 
-#ifdef HAVE_LIBEDIT
-/* One byte, or -1 when Ctrl-C was typed. The signal waits until there is somebody to be woken: one
- * between the question and the read would be missed. */
-static ssize_t byte_or_interrupt(char *byte)
+/* Waits until there is something to read. False: Ctrl-C was typed. The signal waits until there is
+ * somebody to be woken: one between the question and the wait would be missed. */
+static bool wait_for_input(void)
 {
     struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
     sigset_t held, before;
@@ -251,7 +250,14 @@ static ssize_t byte_or_interrupt(char *byte)
         ready = tool_interrupted() ? -1 : ppoll(&in, 1, NULL, &before);
     while (ready < 0 && errno == EINTR && !tool_interrupted());
     sigprocmask(SIG_SETMASK, &before, NULL);
-    return ready < 0 || tool_interrupted() ? -1 : read(STDIN_FILENO, byte, 1);
+    return ready >= 0 && !tool_interrupted();
+}
+
+#ifdef HAVE_LIBEDIT
+/* One byte, or -1 when Ctrl-C was typed. */
+static ssize_t byte_or_interrupt(char *byte)
+{
+    return wait_for_input() ? read(STDIN_FILENO, byte, 1) : -1;
 }
 
 /* One character. Unlike that of libedit it comes back when Ctrl-C was typed. */
@@ -423,9 +429,11 @@ static enum got reader_line(struct reader *reader, const char **line)
         fflush(stdout);
     }
     errno = 0;
-    len = getline(&reader->line, &reader->cap, stdin);
+    len = -1;
+    if (!reader->tool->interactive || wait_for_input()) /* a terminal gives one line at a time */
+        len = getline(&reader->line, &reader->cap, stdin);
     *line = reader->line;
-    if (len >= 0)
+    if (len >= 0 && !(reader->tool->interactive && tool_interrupted()))
         return GOT_LINE;
     if (tool_interrupted() || errno == EINTR) {
         clearerr(stdin);
