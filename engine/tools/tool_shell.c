@@ -7,6 +7,8 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,8 +17,6 @@
 #ifdef HAVE_LIBEDIT
 #include <histedit.h>
 #include <locale.h>
-#include <poll.h>
-#include <signal.h>
 #include <wchar.h>
 #endif
 
