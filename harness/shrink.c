@@ -589,9 +589,9 @@ void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *
             shrink_whole(shrink, trace, finding);
         shrink->plays = false;
         /* A try that explores costs a thousand times as much: few, for what is small by now. */
-        shrink->tried = 0;
-        if (finding->cuts == 0)
-            shrink->tried = shrink->tries - shrink->tries / (trace->op_count > 2 * ENOUGH ? 4 : 32);
+        shrink->tried = finding->cuts == 0 && trace->op_count <= 2 * ENOUGH
+                            ? shrink->tries - shrink->tries / 32
+                            : 0;
     }
     if (finding->cuts > 0 || shrink->forked || trace->op_count > ENOUGH)
         shrink_whole(shrink, trace, finding);
