@@ -13,6 +13,12 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* Why something else than a file has no content to read or to change. */
+static int no_file(const struct inode *inode)
+{
+    return inode->kind == DISK_DIRECTORY ? -EISDIR : -EINVAL;
+}
+
 ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf, size_t len)
 {
     struct inode *inode = disk_inode(disk, ino);
@@ -22,8 +28,8 @@ ssize_t disk_read(struct pc_disk *disk, uint32_t ino, uint64_t offset, void *buf
     struct pc_fault *fault;
 
     disk_step(disk);
-    if (inode->kind == DISK_DIRECTORY)
-        return -EISDIR;
+    if (inode->kind != DISK_FILE)
+        return no_file(inode);
     disk_load_size(disk, inode);
     if (offset >= inode->size || len == 0)
         return 0;
@@ -120,8 +126,8 @@ ssize_t disk_write_as(struct pc_disk *disk, uint32_t ino, uint64_t offset, const
     bool damages;
     int err;
 
-    if (inode->kind == DISK_DIRECTORY)
-        return -EISDIR;
+    if (inode->kind != DISK_FILE)
+        return no_file(inode);
     if (offset > FILE_SIZE_MAX || len > FILE_SIZE_MAX - offset)
         return -EFBIG;
     fault = fault_ask(disk, &call);
@@ -187,8 +193,8 @@ int disk_truncate(struct pc_disk *disk, uint32_t ino, uint64_t size)
     uint64_t old;
     int err;
 
-    if (inode->kind == DISK_DIRECTORY)
-        return -EISDIR;
+    if (inode->kind != DISK_FILE)
+        return no_file(inode);
     if (size > FILE_SIZE_MAX)
         return -EFBIG;
     err = disk_refused(disk, &call);
@@ -220,8 +226,8 @@ int disk_truncate(struct pc_disk *disk, uint32_t ino, uint64_t size)
 /* May a call change this range, up to the size that a file can have? 0 or -errno. */
 static int range_check(const struct inode *inode, uint64_t offset, uint64_t len)
 {
-    if (inode->kind == DISK_DIRECTORY)
-        return -EISDIR;
+    if (inode->kind != DISK_FILE)
+        return no_file(inode);
     if (len == 0)
         return -EINVAL;
     return offset > FILE_SIZE_MAX || len > FILE_SIZE_MAX - offset ? -EFBIG : 0;

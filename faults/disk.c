@@ -285,6 +285,7 @@ struct inode *disk_inode(struct pc_disk *disk, uint32_t ino)
     if (disk->image) {
         inode->kind = image_kind(disk->image, ino);
         inode->path = image_path(disk->image, ino);
+        inode->target = image_target(disk->image, ino);
         inode->parent = DISK_ROOT;
     } else {
         const struct tree_inode *base = tree_inode(disk->base, ino);
@@ -292,9 +293,15 @@ struct inode *disk_inode(struct pc_disk *disk, uint32_t ino)
         must(base != NULL);
         inode->kind = base->kind;
         inode->path = base->path;
+        inode->target = base->target;
         inode->parent = base->parent;
     }
     inode->path = arena_text(&disk->arena, inode->path, strlen(inode->path));
+    if (inode->target) {
+        inode->target = arena_text(&disk->arena, inode->target, strlen(inode->target));
+        inode->size = strlen(inode->target);
+        inode->size_loaded = true;
+    }
     disk->inodes[ino] = inode;
     return inode;
 }
@@ -427,9 +434,9 @@ int disk_stat(struct pc_disk *disk, uint32_t ino, struct disk_stat *out)
 
     disk_step(disk);
     disk_load_size(disk, inode);
-    if (disk->hard_links && inode->kind == DISK_FILE)
+    if (disk->hard_links && inode->kind != DISK_DIRECTORY)
         disk_count_links(disk);
-    *out = (struct disk_stat){ino, inode->kind, inode->kind == DISK_FILE ? inode->size : 4096,
+    *out = (struct disk_stat){ino, inode->kind, inode->kind == DISK_DIRECTORY ? 4096 : inode->size,
                               inode->links};
     return 0;
 }

@@ -13,7 +13,7 @@
 #define DISK_ROOT     1u
 #define DISK_NAME_MAX 255u
 
-enum disk_kind { DISK_FILE, DISK_DIRECTORY };
+enum disk_kind { DISK_FILE, DISK_DIRECTORY, DISK_SYMLINK };
 
 struct disk_stat {
     uint32_t ino;
@@ -29,6 +29,12 @@ void disk_without_hash(struct pc_disk *disk);
 int disk_lookup(struct pc_disk *disk, uint32_t dir, const char *name, size_t len, uint32_t *ino);
 int disk_create(struct pc_disk *disk, uint32_t dir, const char *name, size_t len, uint32_t *ino);
 int disk_mkdir(struct pc_disk *disk, uint32_t dir, const char *name, size_t len);
+/* A symbolic link: what it leads to is there with the inode, and never changes. Nothing of the disk
+ * follows it; disk_target answers what it holds, NULL for what is none. Valid until the next boot.
+ */
+int disk_symlink(struct pc_disk *disk, uint32_t dir, const char *name, size_t len,
+                 const char *target);
+const char *disk_target(struct pc_disk *disk, uint32_t ino);
 int disk_link(struct pc_disk *disk, uint32_t ino, uint32_t dir, const char *name, size_t len);
 int disk_unlink(struct pc_disk *disk, uint32_t dir, const char *name, size_t len);
 int disk_rmdir(struct pc_disk *disk, uint32_t dir, const char *name, size_t len);

@@ -141,6 +141,38 @@ static void refusals(void **state)
     pc_disk_free(disk);
 }
 
+static void links_have_no_content(void **state)
+{
+    struct pc_disk *disk = new_disk(PC_POSIX);
+    struct pc_image *image;
+    struct disk_stat st;
+    uint32_t l, ino;
+
+    assert_int_equal(disk_symlink(disk, DISK_ROOT, "l", 1, "some/where"), 0);
+    assert_int_equal(disk_symlink(disk, DISK_ROOT, "l", 1, "else"), -EEXIST);
+    l = lookup(disk, DISK_ROOT, "l");
+    assert_int_equal(pc_disk_call(disk, 0)->kind, PC_CALL_SYMLINK);
+    assert_string_equal(pc_disk_call(disk, 0)->to, "some/where");
+    assert_int_equal(disk_read(disk, l, 0, &st, 1), -EINVAL);
+    assert_int_equal(disk_write(disk, l, 0, "x", 1, false), -EINVAL);
+    assert_int_equal(disk_truncate(disk, l, 0), -EINVAL);
+    assert_int_equal(disk_allocate(disk, l, 0, 1, false), -EINVAL);
+    assert_int_equal(disk_create(disk, l, "x", 1, &ino), -ENOTDIR);
+    image = pc_image_new(disk, 1);
+    assert_int_equal(pc_image_items(image), 1); /* the name; nothing else can be lost */
+    pc_image_free(image);
+    disk = rebooted(rebooted(disk));
+    l = lookup(disk, DISK_ROOT, "l");
+    assert_string_equal(disk_target(disk, l), "some/where");
+    assert_int_equal(disk_stat(disk, l, &st), 0);
+    assert_int_equal(st.kind, DISK_SYMLINK);
+    assert_int_equal(st.size, 10);
+    assert_int_equal(disk_rmdir(disk, DISK_ROOT, "l", 1), -ENOTDIR);
+    assert_int_equal(disk_unlink(disk, DISK_ROOT, "l", 1), 0);
+    assert_string_equal(paths(disk), "");
+    pc_disk_free(disk);
+}
+
 static void contents(void **state)
 {
     for (int m = 0; m <= PC_EXT4_ORDERED; m++) {
@@ -702,6 +734,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refusals),
+        cmocka_unit_test(links_have_no_content),
         cmocka_unit_test(contents),
         cmocka_unit_test(truncated_tail_is_zero),
         cmocka_unit_test(names_and_calls),

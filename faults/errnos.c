@@ -1,7 +1,7 @@
 /* errnos.c: with which errors a call may fail, by the manual pages of what the calls of a program
- * become: open(2), mkdir(2), write(2), truncate(2), fallocate(2), link(2), unlink(2), rmdir(2),
- * rename(2), fsync(2), read(2), close(2), stat(2), getdents(2), mmap(2). Left out is what only a
- * wrong argument can cause. */
+ * become: open(2), mkdir(2), write(2), truncate(2), fallocate(2), link(2), symlink(2), unlink(2),
+ * rmdir(2), rename(2), fsync(2), read(2), close(2), stat(2), getdents(2), mmap(2). Left out is what
+ * only a wrong argument can cause. */
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -19,6 +19,7 @@ static const int legal[PC_CALL_KINDS][LIST_MAX] = {
     [PC_CALL_PUNCH] = {EIO, ENOSPC, EDQUOT, EINTR, EOPNOTSUPP, EPERM},
     [PC_CALL_ZERO_RANGE] = {EIO, ENOSPC, EDQUOT, EINTR, EOPNOTSUPP, EPERM},
     [PC_CALL_LINK] = {EIO, ENOSPC, EDQUOT, EMLINK, ENOMEM, EACCES, EROFS},
+    [PC_CALL_SYMLINK] = {EIO, ENOSPC, EDQUOT, ENOMEM, EACCES, EROFS},
     [PC_CALL_UNLINK] = {EIO, ENOSPC, EBUSY, ENOMEM, EACCES, EROFS},
     [PC_CALL_RMDIR] = {EIO, ENOSPC, EBUSY, ENOMEM, EACCES, EROFS},
     [PC_CALL_RENAME] = {EIO, ENOSPC, EDQUOT, EBUSY, EMLINK, ENOMEM, EACCES, EROFS},

@@ -92,6 +92,8 @@ static int perform(struct pc_disk *disk, enum pc_call_kind call, uint32_t f)
         return disk_allocate(disk, f, 0, 9, false);
     case PC_CALL_LINK:
         return disk_link(disk, f, DISK_ROOT, "new", 3);
+    case PC_CALL_SYMLINK:
+        return disk_symlink(disk, DISK_ROOT, "new", 3, "f");
     case PC_CALL_UNLINK:
         return disk_unlink(disk, DISK_ROOT, "f", 1);
     case PC_CALL_RMDIR:
@@ -113,9 +115,9 @@ static size_t items(struct pc_disk *disk)
 /* Every call that can be refused is, leaves no trace but itself, and works the next time. */
 static void refused_calls(void **state)
 {
-    static const enum pc_call_kind calls[] = {PC_CALL_CREATE,   PC_CALL_MKDIR,    PC_CALL_WRITE,
-                                              PC_CALL_TRUNCATE, PC_CALL_ALLOCATE, PC_CALL_LINK,
-                                              PC_CALL_UNLINK,   PC_CALL_RMDIR,    PC_CALL_RENAME};
+    static const enum pc_call_kind calls[] = {
+        PC_CALL_CREATE, PC_CALL_MKDIR,  PC_CALL_WRITE, PC_CALL_TRUNCATE, PC_CALL_ALLOCATE,
+        PC_CALL_LINK,   PC_CALL_UNLINK, PC_CALL_RMDIR, PC_CALL_RENAME,   PC_CALL_SYMLINK};
     static const enum pc_fault_kind kinds[] = {PC_FAULT_EIO, PC_FAULT_ENOSPC, PC_FAULT_EINTR};
     static const int errors[] = {-EIO, -ENOSPC, -EINTR};
 

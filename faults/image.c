@@ -490,6 +490,13 @@ const char *image_path(struct pc_image *image, uint32_t ino)
     return inode ? inode->path : tree_inode(image->disk->base, ino)->path;
 }
 
+const char *image_target(struct pc_image *image, uint32_t ino)
+{
+    const struct inode *inode = beneath(image, ino);
+
+    return inode ? inode->target : tree_inode(image->disk->base, ino)->target;
+}
+
 static uint32_t base_name(const struct pc_image *image, uint32_t dir, const char *name, size_t len)
 {
     const struct tree_inode *base = tree_inode(image->disk->base, dir);

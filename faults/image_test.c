@@ -58,7 +58,7 @@ static int perform_content(struct pc_disk *disk, const struct op *op, uint32_t i
     size_t len = (size_t)(op->len * scale);
 
     disk_stat(disk, ino, &st);
-    if (st.kind == DISK_DIRECTORY)
+    if (st.kind != DISK_FILE)
         return -1;
     if (op->kind == OP_APPEND)
         off = st.size;
@@ -94,6 +94,8 @@ static int perform_name(struct pc_disk *disk, const struct op *op, uint32_t dir,
         return disk_create(disk, dir, name, 1, &ino);
     case OP_MKDIR:
         return disk_mkdir(disk, dir, name, 1);
+    case OP_SYMLINK:
+        return disk_symlink(disk, dir, name, 1, (const char[]){op->letter, 0});
     case OP_UNLINK:
         return disk_unlink(disk, dir, name, 1);
     case OP_RMDIR:
@@ -118,6 +120,7 @@ static bool perform(struct pc_disk *disk, const struct op *op, int scale)
     switch (op->kind) {
     case OP_CREATE:
     case OP_MKDIR:
+    case OP_SYMLINK:
     case OP_LINK:
     case OP_UNLINK:
     case OP_RMDIR:
@@ -152,7 +155,10 @@ static void visit(void *ctx, const struct pc_entry *entry)
 
     view->at += (size_t)snprintf(view->text + view->at, TEXT_MAX - view->at, "%s%c", entry->path,
                                  entry->is_dir ? '/' : '=');
-    if (!entry->is_dir) {
+    if (entry->target) {
+        view->text[view->at++] = '@';
+        view->text[view->at++] = *entry->target;
+    } else if (!entry->is_dir) {
         must(entry->size % scale == 0);
         for (size_t i = 0; i < entry->size; i += scale) {
             for (size_t j = 1; j < scale; j++)
@@ -765,6 +771,7 @@ static void adopt_base(struct ref *ref, struct pc_disk *disk, int scale, int map
 
             map[to] = (int)base->names[i].ino;
             file->links = 0;
+            file->link = child->target ? *child->target : 0;
             file->size = (int)(child->size / (uint64_t)scale);
             for (int b = 0; b < file->size; b++) {
                 uint32_t unit = (uint32_t)(b / ref->unit);

@@ -26,6 +26,7 @@ struct tree_inode {
     struct tree_name *names;
     uint32_t name_count;
     const char *path;
+    const char *target; /* of a symbolic link */
 };
 
 struct tree {
@@ -78,6 +79,7 @@ struct inode {
     enum disk_kind kind;
     uint32_t links, holds, parent;
     const char *path;
+    const char *target; /* of a symbolic link */
     uint64_t size;
     bool size_loaded, listed, named;
     struct unit *units;
@@ -467,5 +469,6 @@ void image_names(struct pc_image *image, uint32_t dir,
                  void (*visit)(void *ctx, const char *name, size_t len, uint32_t ino), void *ctx);
 enum disk_kind image_kind(struct pc_image *image, uint32_t ino);
 const char *image_path(struct pc_image *image, uint32_t ino);
+const char *image_target(struct pc_image *image, uint32_t ino);
 
 #endif

@@ -60,6 +60,7 @@ static const char *const call_names[PC_CALL_CLASSES_END] = {
     [PC_CALL_READ] = "read",
     [PC_CALL_PUNCH] = "punch",
     [PC_CALL_ZERO_RANGE] = "zero_range",
+    [PC_CALL_SYMLINK] = "symlink",
     [PC_ANY_SYNC] = "any-sync",
     [PC_ANY_NAME] = "any-name",
     [PC_ANY_WRITE] = "any-write",
@@ -126,7 +127,8 @@ bool pc_call_in(enum pc_call_kind place, enum pc_call_kind kind)
                kind == PC_CALL_MSYNC;
     case PC_ANY_NAME:
         return kind == PC_CALL_CREATE || kind == PC_CALL_MKDIR || kind == PC_CALL_LINK ||
-               kind == PC_CALL_UNLINK || kind == PC_CALL_RMDIR || kind == PC_CALL_RENAME;
+               kind == PC_CALL_SYMLINK || kind == PC_CALL_UNLINK || kind == PC_CALL_RMDIR ||
+               kind == PC_CALL_RENAME;
     case PC_ANY_WRITE:
         return kind == PC_CALL_WRITE || kind == PC_CALL_TRUNCATE || kind == PC_CALL_ALLOCATE ||
                kind == PC_CALL_PUNCH || kind == PC_CALL_ZERO_RANGE;

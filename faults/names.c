@@ -324,11 +324,15 @@ void names_victim(struct pc_disk *disk, struct inode *victim)
     disk_pend(disk, victim, PEND_NAME);
 }
 
+/* `target`: of a symbolic link, else NULL. */
 static int add_new(struct pc_disk *disk, uint32_t dir, const char *name, size_t len,
-                   enum disk_kind kind, uint32_t *ino)
+                   enum disk_kind kind, const char *target, uint32_t *ino)
 {
+    static const enum pc_call_kind calls[] = {[DISK_FILE] = PC_CALL_CREATE,
+                                              [DISK_DIRECTORY] = PC_CALL_MKDIR,
+                                              [DISK_SYMLINK] = PC_CALL_SYMLINK};
     struct inode *parent = disk_inode(disk, dir);
-    struct pc_call call = {.kind = kind == DISK_FILE ? PC_CALL_CREATE : PC_CALL_MKDIR};
+    struct pc_call call = {.kind = calls[kind]};
     struct inode *inode;
     struct entry *entry;
     int err;
@@ -340,12 +344,16 @@ static int add_new(struct pc_disk *disk, uint32_t dir, const char *name, size_t 
     if (disk_entry(disk, parent, name, len)->ino != 0)
         return -EEXIST;
     call.path = disk_join(disk, parent, name, len);
+    if (target)
+        call.to = target = arena_text(&disk->arena, target, strlen(target));
     err = disk_refused(disk, &call);
     if (err)
         return err;
     disk_call(disk, &call);
     inode = disk_new_inode(disk, kind, dir, call.path);
     inode->named = true;
+    inode->target = target;
+    inode->size = target ? strlen(target) : 0;
     entry = disk_entry(disk, parent, name, len);
     names_begin(disk);
     inode->created = disk->log.node_count - 1;
@@ -357,12 +365,23 @@ static int add_new(struct pc_disk *disk, uint32_t dir, const char *name, size_t 
 
 int disk_create(struct pc_disk *disk, uint32_t dir, const char *name, size_t len, uint32_t *ino)
 {
-    return add_new(disk, dir, name, len, DISK_FILE, ino);
+    return add_new(disk, dir, name, len, DISK_FILE, NULL, ino);
 }
 
 int disk_mkdir(struct pc_disk *disk, uint32_t dir, const char *name, size_t len)
 {
-    return add_new(disk, dir, name, len, DISK_DIRECTORY, NULL);
+    return add_new(disk, dir, name, len, DISK_DIRECTORY, NULL, NULL);
+}
+
+int disk_symlink(struct pc_disk *disk, uint32_t dir, const char *name, size_t len,
+                 const char *target)
+{
+    return add_new(disk, dir, name, len, DISK_SYMLINK, target, NULL);
+}
+
+const char *disk_target(struct pc_disk *disk, uint32_t ino)
+{
+    return disk_inode(disk, ino)->target;
 }
 
 int disk_link(struct pc_disk *disk, uint32_t ino, uint32_t dir, const char *name, size_t len)
@@ -445,7 +464,7 @@ static int remove_name(struct pc_disk *disk, uint32_t dir, const char *name, siz
     if (entry->ino == 0)
         return -ENOENT;
     inode = child_of(disk, parent, entry);
-    if (inode->kind != kind)
+    if ((inode->kind == DISK_DIRECTORY) != (kind == DISK_DIRECTORY))
         return kind == DISK_FILE ? -EISDIR : -ENOTDIR;
     if (kind == DISK_DIRECTORY && !is_empty(disk, inode))
         return -ENOTEMPTY;
@@ -505,7 +524,7 @@ static void crack_halves(struct pc_disk *disk, struct inode *from, struct entry 
 {
     uint32_t add;
 
-    if (moved->kind == DISK_FILE)
+    if (moved->kind != DISK_DIRECTORY)
         disk->hard_links = true;
     if (victim)
         lose_name(disk, victim);
@@ -641,11 +660,15 @@ static void walk_entry(struct walk *walk, const struct walk_level *level,
     size_t len = strlen(level->path) + strlen(dirent->name) + 2;
     char *path = malloc(len);
     uint8_t *data = NULL;
-    struct pc_entry entry = {path, inode->kind == DISK_DIRECTORY, NULL, 0, dirent->ino};
+    struct pc_entry entry = {path,         inode->kind == DISK_DIRECTORY, NULL, 0, dirent->ino,
+                             inode->target};
 
     must(path != NULL);
     snprintf(path, len, "%s%s%s", level->path, level->path[0] ? "/" : "", dirent->name);
-    if (!entry.is_dir) {
+    if (entry.target) {
+        entry.data = (const uint8_t *)entry.target;
+        entry.size = strlen(entry.target);
+    } else if (!entry.is_dir) {
         ssize_t got;
 
         disk_load_size(walk->disk, inode);

@@ -454,6 +454,111 @@ static void streams_are_reopened(void **state)
     assert_int_equal(pc_open_descriptors(), 0);
 }
 
+/* ---- symbolic links ---- */
+
+static void links_are_followed(void **state)
+{
+    struct stat st, at;
+    char buf[64] = "";
+    int fd;
+
+    make_tree(MOUNT);
+    assert_int_equal(symlink("sub/x", MOUNT "/d/x"), 0);
+    assert_int_equal(symlink("../d/./sub", MOUNT "/d/way"), 0);
+    assert_int_equal(symlink(MOUNT "/d/way/../a.log", MOUNT "/far"), 0);
+    make(MOUNT "/d/x", "through");
+    assert_string_equal(content(MOUNT "/d/sub/x"), "through");
+    assert_string_equal(content(MOUNT "/d/way/x"), "through");
+    assert_string_equal(content(MOUNT "/far"), "a");
+    assert_int_equal(lstat(MOUNT "/far", &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(st.st_size, sizeof MOUNT "/d/way/../a.log" - 1);
+    assert_int_equal(stat(MOUNT "/far", &st), 0);
+    assert_int_equal(stat(MOUNT "/d/a.log", &at), 0);
+    assert_int_equal(st.st_ino, at.st_ino);
+    assert_ptr_equal(realpath(MOUNT "/d/way/deep/..", text), text);
+    assert_string_equal(text, MOUNT "/d/sub");
+    assert_int_equal(readlink(MOUNT "/d/x", buf, 3), 3);
+    assert_string_equal(buf, "sub");
+    fd = open(MOUNT "/d/x", O_PATH | O_NOFOLLOW);
+    assert_int_equal(readlinkat(fd, "", buf, sizeof buf), 5);
+    assert_int_equal(linkat(fd, "", AT_FDCWD, MOUNT "/again", AT_EMPTY_PATH), 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_nlink, 2);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(unlink(MOUNT "/d/x"), 0);
+    assert_string_equal(content(MOUNT "/d/sub/x"), "through");
+    assert_int_equal(symlink("new", MOUNT "/d/way/to"), 0);
+    make(MOUNT "/d/sub/to", "made");
+    assert_string_equal(content(MOUNT "/d/sub/new"), "made");
+    expect_error(open(MOUNT "/d/sub/to", O_WRONLY | O_CREAT | O_EXCL, 0644), EEXIST);
+    expect_error(open(MOUNT "/d/sub/to", O_RDONLY | O_NOFOLLOW), ELOOP);
+    expect_error(rmdir(MOUNT "/d/way"), ENOTDIR);
+    assert_int_equal(rename(MOUNT "/far", MOUNT "/d/way"), 0);
+    expect_error(open(MOUNT "/d/way", O_RDONLY), ELOOP); /* it leads through itself now */
+}
+
+/* Forty links may be followed, as on Linux; and none that leads off the disk. */
+static void links_that_lead_nowhere(void **state)
+{
+    char from[64], to[64];
+
+    assert_int_equal(mkdir(MOUNT "/d", 0755), 0);
+    assert_int_equal(symlink("d", MOUNT "/l40"), 0);
+    for (int i = 39; i >= 0; i--) {
+        snprintf(from, sizeof from, MOUNT "/l%d", i);
+        snprintf(to, sizeof to, "l%d", i + 1);
+        assert_int_equal(symlink(to, from), 0);
+    }
+    assert_int_equal(access(MOUNT "/l1", R_OK), 0);
+    assert_int_equal(access(MOUNT "/l1/.", R_OK), 0);
+    expect_error(access(MOUNT "/l0", R_OK), ELOOP);
+    expect_error(access(MOUNT "/l0/.", R_OK), ELOOP);
+    expect_error(mkdir(MOUNT "/l0", 0755), EEXIST);
+    expect_error(symlink("", MOUNT "/e"), ENOENT);
+    memset(text, 'x', PATH_MAX);
+    text[PATH_MAX - 1] = '\0';
+    assert_int_equal(symlink(text, MOUNT "/longest"), 0);
+    assert_int_equal(readlink(MOUNT "/longest", text, sizeof text), PATH_MAX - 1);
+    text[PATH_MAX - 1] = 'x';
+    expect_error(syscall(SYS_symlink, "/etc", MOUNT "/d/"), EEXIST);
+    assert_int_equal(syscall(SYS_symlink, "/etc", MOUNT "/d/out"), 0);
+    assert_int_equal(access(MOUNT "/d/out", F_OK), -1);
+    assert_int_equal(errno, EXDEV);
+    expect_error(open(MOUNT "/d/out/passwd", O_RDONLY), EXDEV);
+    assert_int_equal(faccessat(AT_FDCWD, MOUNT "/d/out", X_OK, AT_SYMLINK_NOFOLLOW), 0);
+    expect_error(fchmodat(AT_FDCWD, MOUNT "/d/out", 0600, AT_SYMLINK_NOFOLLOW), EOPNOTSUPP);
+    assert_int_equal(unlink(MOUNT "/d/out"), 0);
+}
+
+/* A link in an image is whole, and there only with its name. */
+static void links_after_a_cut(void **state)
+{
+    struct pc_image *image;
+    struct pc_disk *booted;
+    char buf[64] = "";
+
+    assert_int_equal(symlink("to", MOUNT "/l"), 0);
+    assert_int_equal(rename(MOUNT "/l", MOUNT "/m"), 0);
+    for (size_t k = 1; k <= 2; k++) {
+        const char *name = k == 1 ? MOUNT "/l" : MOUNT "/m";
+
+        image = pc_image_new(disk, k);
+        pc_image_begin(image, NULL, PC_FILL_NOISE);
+        booted = pc_disk_boot(image);
+        if (k == 2)
+            pc_disk_settle(booted);
+        pc_mount(MOUNT, booted);
+        assert_int_equal(readlink(name, buf, sizeof buf), 2);
+        assert_memory_equal(buf, "to", 2);
+        make(MOUNT "/to", "there");
+        assert_string_equal(content(name), "there");
+        pc_mount(MOUNT, disk);
+        pc_disk_free(booted);
+        pc_image_free(image);
+    }
+}
+
 /* ---- other processes ---- */
 
 static void other_programs_cannot_have_it(void **state)
@@ -492,6 +597,9 @@ int main(void)
         TEST(other_programs_cannot_have_it),
         TEST(started_programs_cannot_read_it),
         TEST(holes_and_zeros),
+        TEST(links_are_followed),
+        TEST(links_that_lead_nowhere),
+        TEST(links_after_a_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

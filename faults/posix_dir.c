@@ -90,7 +90,7 @@ static void fill(struct directory *dir, const char *name, uint32_t ino, enum dis
 
     dir->entry.d_ino = ino;
     dir->entry.d_off = (off_t)dir->next;
-    dir->entry.d_type = kind == DISK_DIRECTORY ? DT_DIR : DT_REG;
+    dir->entry.d_type = kind == DISK_DIRECTORY ? DT_DIR : kind == DISK_SYMLINK ? DT_LNK : DT_REG;
     dir->entry.d_reclen =
         (unsigned short)((offsetof(struct dirent, d_name) + len + 1 + 7) & ~(size_t)7);
     memcpy(dir->entry.d_name, name, len + 1);

@@ -235,17 +235,27 @@ struct place {
     enum place_last last;
     const char *name; /* points into the path */
     size_t len;
-    bool slash;    /* the path ends in a slash */
-    bool relative; /* found from a descriptor, whose directory may have been removed */
+    bool slash;     /* the path ends in a slash */
+    bool relative;  /* found from a descriptor, whose directory may have been removed */
+    uint32_t links; /* symbolic links that were followed to get here */
 };
+
+#define LINKS_MAX 40 /* as Linux: one more is ELOOP */
 
 /* What follows the mount point in `path`, which path_is_ours accepts. */
 const char *path_rest(const char *path);
 int place_find(int dirfd, const char *path, struct place *out);
 /* May a name be made here? Not in a directory that was removed. */
 int place_free(const struct place *place);
-int place_inode(const struct place *place, uint32_t *ino, enum disk_kind *kind);
-/* Both in one; with AT_EMPTY_PATH in `flags` an empty path names `dirfd`. */
+/* What is there, be it a symbolic link. */
+int place_look(const struct place *place, uint32_t *ino, enum disk_kind *kind);
+/* To where the symbolic link at this place leads; that may be another one, or nothing. */
+int place_follow(struct place *place, uint32_t link);
+/* What is there; of symbolic links, if they are followed (a slash at the end follows anyhow), what
+ * they lead to. A directory, if the path ends in a slash. */
+int place_inode(struct place *place, bool follow, uint32_t *ino, enum disk_kind *kind);
+/* All in one; with AT_EMPTY_PATH in `flags` an empty path names `dirfd`, with AT_SYMLINK_NOFOLLOW
+ * links are not followed. */
 int path_inode(int dirfd, const char *path, int flags, uint32_t *ino, enum disk_kind *kind);
 enum disk_kind inode_kind(uint32_t ino);
 uint64_t inode_size(uint32_t ino);

@@ -164,7 +164,9 @@ long sim_linkat(int from_dir, const char *from, int to_dir, const char *to, int 
     }
     if (!at_is_ours(from_dir, from) || !at_is_ours(to_dir, to))
         return -EXDEV;
-    st = path_inode(from_dir, from, flags, &ino, &kind);
+    st = path_inode(from_dir, from,
+                    (flags & AT_EMPTY_PATH) | (flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW),
+                    &ino, &kind);
     if (!st)
         st = find_new(to_dir, to, false, &target);
     if (st)
@@ -202,11 +204,13 @@ static int remove_file(const struct place *place)
 
     if (place->last != PLACE_NAME)
         return -EISDIR;
-    st = place_inode(place, &ino, &kind);
+    st = place_look(place, &ino, &kind);
     if (st)
         return st;
     if (kind == DISK_DIRECTORY)
         return -EISDIR;
+    if (place->slash)
+        return -ENOTDIR;
     return (int)layer_seam(&(struct seam_call){
         .kind = PC_CALL_UNLINK, .ino = place->dir, .name = place->name, .len = place->len});
 }
@@ -239,70 +243,74 @@ long sim_mkdirat(int dirfd, const char *path)
     return st ? st : disk_mkdir(layer.disk, place.dir, place.name, place.len);
 }
 
-/* ---- looking ---- */
-
-long sim_readlinkat(int dirfd, const char *path, size_t size)
+long sim_symlinkat(const char *target, int dirfd, const char *path)
 {
-    enum disk_kind kind;
-    uint32_t ino;
+    struct place place;
     int st;
 
-    if (size == 0)
+    if (!target)
+        return -EFAULT;
+    if (!*target)
+        return -ENOENT;
+    if (strnlen(target, PATH_MAX) == PATH_MAX)
+        return -ENAMETOOLONG;
+    st = find_new(dirfd, path, false, &place);
+    return st ? st : disk_symlink(layer.disk, place.dir, place.name, place.len, target);
+}
+
+/* ---- looking ---- */
+
+/* An empty path names the link that a descriptor of O_PATH and O_NOFOLLOW holds. */
+long sim_readlinkat(int dirfd, const char *path, char *buf, size_t size)
+{
+    const char *target;
+    enum disk_kind kind;
+    uint32_t ino;
+    size_t len;
+    int st;
+
+    if (size == 0 || size > INT_MAX)
         return -EINVAL;
-    st = path_inode(dirfd, path, AT_EMPTY_PATH, &ino, &kind);
-    return st ? st : -EINVAL;
-}
-
-/* Drops the last component of `text`, but never the mount point. */
-static size_t drop_component(const char *text, size_t len)
-{
-    while (len > layer.prefix_len && text[len - 1] != '/')
-        len--;
-    return len > layer.prefix_len ? len - 1 : layer.prefix_len;
-}
-
-/* The path, from `out` of this length on, without ".", ".." and doubled slashes. It exists, and
- * there are no symbolic links. */
-static size_t normalise(const char *path, char *out, size_t len)
-{
-    for (;;) {
-        size_t part;
-
-        while (*path == '/')
-            path++;
-        part = (size_t)(strchrnul(path, '/') - path);
-        if (!part)
-            break;
-        if (part == 2 && path[0] == '.' && path[1] == '.') {
-            len = drop_component(out, len);
-        } else if (part != 1 || path[0] != '.') {
-            if (len + part + 2 > PATH_MAX)
-                return 0;
-            out[len++] = '/';
-            memcpy(out + len, path, part);
-            len += part;
-        }
-        path += part;
-    }
-    out[len] = '\0';
-    return len;
+    st = path_inode(dirfd, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, &ino, &kind);
+    if (st)
+        return st;
+    if (kind != DISK_SYMLINK)
+        return *path ? -EINVAL : -ENOENT;
+    st = disk_ask(layer.disk, PC_CALL_STAT, ino);
+    if (st)
+        return st;
+    target = disk_target(layer.disk, ino);
+    len = strlen(target);
+    if (len > size)
+        len = size;
+    memcpy(buf, target, len);
+    return (long)len;
 }
 
 long sim_realpath(const char *path, char *resolved)
 {
     char out[PATH_MAX];
+    struct place place;
     enum disk_kind kind;
     uint32_t ino;
     size_t len;
-    long st = path_inode(AT_FDCWD, path, 0, &ino, &kind);
+    long st = place_find(AT_FDCWD, path, &place);
 
     if (!st)
-        st = cwd_text(*path == '/' ? DISK_ROOT : layer.cwd, out);
+        st = place_inode(&place, true, &ino, &kind);
+    if (!st)
+        st = cwd_text(kind == DISK_DIRECTORY ? ino : place.dir, out);
     if (st < 0)
         return st;
-    len = normalise(*path == '/' ? path_rest(path) : path, out, (size_t)st);
-    if (!len)
-        return -ENAMETOOLONG;
+    len = (size_t)st;
+    if (kind != DISK_DIRECTORY) {
+        if (len + 1 + place.len >= PATH_MAX)
+            return -ENAMETOOLONG;
+        out[len++] = '/';
+        memcpy(out + len, place.name, place.len);
+        len += place.len;
+        out[len] = '\0';
+    }
     if (!resolved)
         resolved = malloc(len + 1);
     if (!resolved)

@@ -20,7 +20,31 @@ static int may_open(int flags, enum disk_kind kind)
         return -EISDIR;
     if (kind == DISK_DIRECTORY)
         return flags & O_DIRECT ? -EINVAL : 0;
-    return flags & O_DIRECTORY ? -ENOTDIR : 0;
+    if (flags & O_DIRECTORY)
+        return -ENOTDIR;
+    return kind == DISK_SYMLINK && !(flags & O_PATH) ? -ELOOP : 0;
+}
+
+/* The end of a path at which a file may be made: what is there, or *created and nothing is. A link
+ * at the end may lead to where nothing is yet. */
+static int find_to_make(struct place *place, bool follow, uint32_t *ino, enum disk_kind *kind,
+                        bool *created)
+{
+    for (;;) {
+        int st;
+
+        if (place->last == PLACE_NAME && place->slash)
+            return -EISDIR;
+        st = place_look(place, ino, kind);
+        *created = st == -ENOENT;
+        if (*created)
+            return place_free(place);
+        if (st || *kind != DISK_SYMLINK || !follow)
+            return st;
+        st = place_follow(place, *ino);
+        if (st)
+            return st;
+    }
 }
 
 /* Finds or makes the file. */
@@ -33,17 +57,13 @@ static int find_or_create(int dirfd, const char *path, int flags, uint32_t *ino,
     *created = false;
     if (st)
         return st;
-    if ((flags & O_CREAT) && place.last == PLACE_NAME && place.slash)
-        return -EISDIR;
-    st = place_inode(&place, ino, kind);
-    if (!st)
-        return may_open(flags, *kind);
-    if (st != -ENOENT || !(flags & O_CREAT))
-        return st;
-    st = place_free(&place);
+    st = flags & O_CREAT
+             ? find_to_make(&place, !(flags & (O_EXCL | O_NOFOLLOW)), ino, kind, created)
+             : place_inode(&place, !(flags & O_NOFOLLOW), ino, kind);
     if (st)
         return st;
-    *created = true;
+    if (!*created)
+        return may_open(flags, *kind);
     *kind = DISK_FILE;
     return disk_create(layer.disk, place.dir, place.name, place.len, ino);
 }
@@ -87,7 +107,7 @@ static long open_tmpfile(int fd, int dirfd, const char *path, int flags)
     struct file *file;
     enum disk_kind kind;
     uint32_t dir;
-    int st = path_inode(dirfd, path, 0, &dir, &kind);
+    int st = path_inode(dirfd, path, flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0, &dir, &kind);
 
     if (!st && kind != DISK_DIRECTORY)
         st = -ENOTDIR;

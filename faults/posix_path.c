@@ -1,7 +1,9 @@
 /* posix_path.c: from a path or a directory descriptor and a path to a place on the disk.
  *
- * There are no symbolic links on the disk, so a path is walked once, front to back. ".." at the
- * root stays at the root: nothing on the disk leads out of it. */
+ * A path is walked once, front to back. A symbolic link in the midst of it is followed there and
+ * then; one at its end is the caller's business (place_follow). ".." at the root stays at the root.
+ * A link that leads off the disk is not followed: the call would have to become one on a real file.
+ */
 #define _GNU_SOURCE
 #include "posix_layer.h"
 
@@ -11,8 +13,9 @@ enum disk_kind inode_kind(uint32_t ino)
 
     /* A name that is too long is refused by a directory without a look at it, so that no open
      * question of a crash image is decided here; disk_stat would ask for the size. */
-    return disk_lookup(layer.disk, ino, "", DISK_NAME_MAX + 1, &found) == -ENOTDIR ? DISK_FILE
-                                                                                   : DISK_DIRECTORY;
+    if (disk_lookup(layer.disk, ino, "", DISK_NAME_MAX + 1, &found) != -ENOTDIR)
+        return DISK_DIRECTORY;
+    return disk_target(layer.disk, ino) ? DISK_SYMLINK : DISK_FILE;
 }
 
 uint64_t inode_size(uint32_t ino)
@@ -38,9 +41,13 @@ const char *path_rest(const char *path)
     return path;
 }
 
-/* One step of the walk that is not the last. */
-static int step(uint32_t *dir, const char *name, size_t len)
+static int walk(uint32_t dir, const char *path, struct place *out);
+
+/* One step of the walk that is not the last. `links`: how many were followed. */
+static int step(uint32_t *dir, const char *name, size_t len, uint32_t *links)
 {
+    struct place end = {.dir = *dir, .last = PLACE_NAME, .name = name, .len = len, .links = *links};
+    enum disk_kind kind;
     uint32_t ino;
     int st;
 
@@ -50,16 +57,17 @@ static int step(uint32_t *dir, const char *name, size_t len)
         *dir = disk_parent(layer.disk, *dir);
         return 0;
     }
-    st = disk_lookup(layer.disk, *dir, name, len, &ino);
+    st = place_inode(&end, true, &ino, &kind);
     if (st)
         return st;
+    *links = end.links;
     *dir = ino;
-    return inode_kind(ino) == DISK_DIRECTORY ? 0 : -ENOTDIR;
+    return kind == DISK_DIRECTORY ? 0 : -ENOTDIR;
 }
 
 static int walk(uint32_t dir, const char *path, struct place *out)
 {
-    *out = (struct place){.dir = dir, .last = PLACE_ROOT};
+    *out = (struct place){.dir = dir, .last = PLACE_ROOT, .links = out->links};
     for (;;) {
         const char *end, *next;
         int st;
@@ -78,7 +86,7 @@ static int walk(uint32_t dir, const char *path, struct place *out)
             out->last = PLACE_NAME;
             return out->len > DISK_NAME_MAX ? -ENAMETOOLONG : 0;
         }
-        st = step(&out->dir, path, out->len);
+        st = step(&out->dir, path, out->len, &out->links);
         if (st)
             return st;
         if (!*next) {
@@ -123,6 +131,7 @@ int place_find(int dirfd, const char *path, struct place *out)
     uint32_t dir = DISK_ROOT;
     int st;
 
+    out->links = 0;
     if (!path)
         return -EFAULT;
     if (!*path)
@@ -149,7 +158,7 @@ int place_free(const struct place *place)
     return !err && st.links == 0 ? -ENOENT : err;
 }
 
-int place_inode(const struct place *place, uint32_t *ino, enum disk_kind *kind)
+int place_look(const struct place *place, uint32_t *ino, enum disk_kind *kind)
 {
     int st;
 
@@ -159,9 +168,41 @@ int place_inode(const struct place *place, uint32_t *ino, enum disk_kind *kind)
         return 0;
     }
     st = disk_lookup(layer.disk, place->dir, place->name, place->len, ino);
+    if (!st)
+        *kind = inode_kind(*ino);
+    return st;
+}
+
+int place_follow(struct place *place, uint32_t link)
+{
+    const char *target = disk_target(layer.disk, link);
+    bool slash = place->slash, relative = place->relative;
+    int st;
+
+    if (++place->links > LINKS_MAX)
+        return -ELOOP;
+    if (*target != '/')
+        st = walk(place->dir, target, place);
+    else if (path_is_ours(target))
+        st = walk(DISK_ROOT, path_rest(target), place);
+    else
+        return (int)layer_refuse("a symbolic link that leads off the disk", target, EXDEV);
+    place->slash |= slash;
+    place->relative = relative;
+    return st;
+}
+
+int place_inode(struct place *place, bool follow, uint32_t *ino, enum disk_kind *kind)
+{
+    int st = place_look(place, ino, kind);
+
+    while (!st && *kind == DISK_SYMLINK && (follow || place->slash)) {
+        st = place_follow(place, *ino);
+        if (!st)
+            st = place_look(place, ino, kind);
+    }
     if (st)
         return st;
-    *kind = inode_kind(*ino);
     return place->slash && *kind != DISK_DIRECTORY ? -ENOTDIR : 0;
 }
 
@@ -173,5 +214,5 @@ int path_inode(int dirfd, const char *path, int flags, uint32_t *ino, enum disk_
     if (path && !*path && (flags & AT_EMPTY_PATH))
         return inode_of_fd(dirfd, ino, kind);
     st = place_find(dirfd, path, &place);
-    return st ? st : place_inode(&place, ino, kind);
+    return st ? st : place_inode(&place, !(flags & AT_SYMLINK_NOFOLLOW), ino, kind);
 }

@@ -118,12 +118,17 @@ static void the_mount_is_chosen(void **state)
 
 static void what_was_imported_is_durable(void **state)
 {
-    assert_int_equal(run("mkdir -p from/d && echo -n one > from/a && echo -n two > from/d/b"), 0);
+    assert_int_equal(run("mkdir -p from/d && echo -n one > from/a && echo -n two > from/d/b &&"
+                         " ln -s ../a from/d/l"),
+                     0);
     expect_run(
         "POWERCUT_IMPORT=from POWERCUT_EXPORT=left POWERCUT_CRASH=0 POWERCUT_REPORT=report " CHILD
-        "print /powercut/a print /powercut/d/b write /powercut/a changed",
-        "one 0 two 0 0 ");
+        "print /powercut/a print /powercut/d/b print /powercut/d/l write /powercut/d/l changed",
+        "one 0 two 0 one 0 0 ");
     expect_file("left/a", "one");
+    expect_file("left/d/l", "one");
+    assert_int_equal(run("test -L left/d/l && readlink left/d/l"), 0);
+    expect_words("../a");
     expect_file("left/d/b", "two");
     expect_file("from/a", "one");
     assert_int_equal(run("cat report"), 0);

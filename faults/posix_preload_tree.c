@@ -48,6 +48,19 @@ static bool import_file(struct pc_disk *disk, uint32_t ino, const char *path)
     return error ? import_error(path, error) : true;
 }
 
+static bool import_link(struct pc_disk *disk, uint32_t dir, const char *path, const char *name)
+{
+    char target[PATH_MAX];
+    ssize_t len = readlink(path, target, sizeof target - 1);
+    int error;
+
+    if (len < 0)
+        return import_error(path, errno);
+    target[len] = '\0';
+    error = -disk_symlink(disk, dir, name, strlen(name), target);
+    return error ? import_error(path, error) : true;
+}
+
 static bool import_directory(struct pc_disk *disk, uint32_t dir, const char *path);
 
 static bool import_entry(struct pc_disk *disk, uint32_t dir, const char *from, const char *name)
@@ -65,8 +78,10 @@ static bool import_entry(struct pc_disk *disk, uint32_t dir, const char *from, c
         error = -disk_create(disk, dir, name, strlen(name), &ino);
         return error ? import_error(path, error) : import_file(disk, ino, path);
     }
+    if (S_ISLNK(st.st_mode))
+        return import_link(disk, dir, path, name);
     if (!S_ISDIR(st.st_mode))
-        return settings_error("POWERCUT_IMPORT", "%s: neither a file nor a directory", path);
+        return settings_error("POWERCUT_IMPORT", "%s: no file, directory or symbolic link", path);
     error = -disk_mkdir(disk, dir, name, strlen(name));
     if (!error)
         error = -disk_lookup(disk, dir, name, strlen(name), &ino);
@@ -142,6 +157,8 @@ static void export_entry(void *ctx, const struct pc_entry *entry)
         error = ENAMETOOLONG;
     } else if (entry->is_dir) {
         error = mkdir(path, 0777) ? errno : 0;
+    } else if (entry->target) {
+        error = symlink(entry->target, path) ? errno : 0;
     } else {
         fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         error = fd < 0 ? errno : write_file(fd, entry->data, entry->size);
@@ -219,6 +236,7 @@ static void report_call(FILE *file, size_t number, const struct pc_call *call)
         break;
     case PC_CALL_RENAME:
     case PC_CALL_LINK:
+    case PC_CALL_SYMLINK:
         fprintf(file, " -> %s", call->to);
         break;
     default:

@@ -12,7 +12,10 @@
  *   which of several conflicting locks F_GETLK names; F_OFD_GETLK of F_UNLCK, new in Linux 6.6
  *   sendfile from a file to itself: what it reads is what it has written, or not
  *   zero ranges and O_DIRECT where the real file system does not know them
- *   calls that the layer refuses by rule: symlink, mknod, mkfifo, io_uring, aio, exec
+ *   calls that the layer refuses by rule: mknod, mkfifo, io_uring, aio, exec; symbolic links that
+ *     lead out of the directory, where the disk has nothing above it
+ *   the size of a link to an absolute path, and which of its names a link to a directory gives a
+ *     walk that follows
  *   bytes of a mapping beyond the end of the file */
 #ifndef FAULTS_POSIX_RANDOM_CALLS_TEST_H
 #define FAULTS_POSIX_RANDOM_CALLS_TEST_H
@@ -184,15 +187,14 @@ static void try_attribute(struct test *t)
         break;
     case 4:
         what(t, "utimensat %s", path);
-        BOTH(t, utimensat(AT_FDCWD, full(t, side, path), times, 0));
+        BOTH(t, utimensat(AT_FDCWD, full(t, side, path), times, flags & AT_SYMLINK_NOFOLLOW));
         BOTH(t, utimes(full(t, side, path), NULL));
+        BOTH(t, lutimes(full(t, side, path), NULL));
         break;
     case 5:
         what(t, "lstat %s", path);
         BOTH(t, lstat(full(t, side, path), &st[side]));
-        if (st[SIM].st_mode != st[REAL].st_mode ||
-            (!S_ISDIR(st[SIM].st_mode) &&
-             (st[SIM].st_size != st[REAL].st_size || st[SIM].st_nlink != st[REAL].st_nlink)))
+        if (!same_attributes(&st[SIM], &st[REAL]))
             fail_msg("call %llu: %s: differs", (unsigned long long)t->call, t->what);
         break;
     case 6:
@@ -202,6 +204,83 @@ static void try_attribute(struct test *t)
     default:
         what(t, "fstatat %s %d", path, flags);
         BOTH(t, fstatat(AT_FDCWD, full(t, side, path), &st[side], flags & ~AT_EACCESS));
+        break;
+    }
+}
+
+/* ---- symbolic links ---- */
+
+/* What a link leads to. Never "." or "..", so that none leads out of the directory; some to
+ * themselves, to nothing, or in a circle. */
+static const char *draw_target(struct test *t, int side)
+{
+    static const char *const targets[] = {
+        "a",   "b",     "c", "d",   "e",  "d/a", "d/e", "e/d",
+        "e/a", "d/e/a", "x", "x/y", "a/", "d/",  "./b", "d//a",
+    };
+    static char text[SIDES][PATH_MAX + 8];
+    static const char *drawn;
+    static uint64_t kind;
+
+    if (side == SIM) { /* drawn once, told twice */
+        drawn = targets[below(t, sizeof targets / sizeof *targets)];
+        kind = below(t, 200);
+    }
+    if (kind == 0) {
+        text[side][0] = '\0';
+    } else if (kind == 1) { /* too long by one */
+        memset(text[side], 'x', PATH_MAX);
+        text[side][PATH_MAX] = '\0';
+    } else {
+        (void)snprintf(text[side], sizeof text[side], "%s%s%s", kind < 30 ? t->root[side] : "",
+                       kind < 30 ? "/./" : "", drawn);
+    }
+    return text[side];
+}
+
+static long read_link(int fd, const char *path, size_t size, char *out)
+{
+    char text[PATH_MAX] = "";
+    long len = fd >= 0 ? readlinkat(fd, "", text, size) : readlink(path, text, size);
+
+    (void)snprintf(out, 512, "%.500s", size > 100 ? link_text(text) : text);
+    return len > 0 && size > 100 ? (long)strlen(out) : len;
+}
+
+static void try_symlink(struct test *t)
+{
+    static const size_t sizes[] = {0, 1, 3, PATH_MAX - 1};
+    const char *path = draw_path(t), *to = draw_path(t);
+    const int *fd = t->fd[draw_slot(t)];
+    const char *target[SIDES] = {draw_target(t, SIM), draw_target(t, REAL)};
+    size_t size = sizes[below(t, 4)];
+    char text[SIDES][512] = {"", ""};
+    struct stat st[SIDES];
+    bool at = fd[SIM] >= 0 && below(t, 3) == 0;
+
+    switch (below(t, 8)) {
+    case 0:
+        what(t, "readlink %s with room for %zu", at ? "of a descriptor" : path, size);
+        BOTH(t, read_link(at ? fd[side] : -1, full(t, side, path), size, text[side]));
+        assert_string_equal(text[SIM], text[REAL]);
+        break;
+    case 1:
+        what(t, "linkat of what %s leads to as %s", path, to);
+        BOTH(t,
+             linkat(AT_FDCWD, full(t, side, path), AT_FDCWD, full(t, side, to), AT_SYMLINK_FOLLOW));
+        break;
+    case 2:
+        what(t, "fstatat of the link %s", path);
+        memset(st, 0, sizeof st);
+        BOTH(t, at && strncmp(path, "..", 2)
+                    ? fstatat(fd[side], path, &st[side], AT_SYMLINK_NOFOLLOW)
+                    : stat(full(t, side, path), &st[side]));
+        assert_true(same_attributes(&st[SIM], &st[REAL]));
+        break;
+    default:
+        what(t, "symlink to %.60s as %s%s", target[SIM], path, at ? " at a descriptor" : "");
+        BOTH(t, at ? symlinkat(target[side], fd[side], path)
+                   : symlink(target[side], full(t, side, path)));
         break;
     }
 }
@@ -219,7 +298,7 @@ static void try_statx(struct test *t, const int *fd)
     BOTH(t, at ? statx(fd[side], "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st[side])
                : statx(AT_FDCWD, full(t, side, path), 0, STATX_BASIC_STATS, &st[side]));
     if (st[SIM].stx_mode != st[REAL].stx_mode ||
-        (!S_ISDIR(st[SIM].stx_mode) &&
+        (!S_ISDIR(st[SIM].stx_mode) && !S_ISLNK(st[SIM].stx_mode) &&
          (st[SIM].stx_size != st[REAL].stx_size || st[SIM].stx_nlink != st[REAL].stx_nlink)))
         fail_msg("call %llu: %s: differs", (unsigned long long)t->call, t->what);
     what(t, "statfs %s", path);
@@ -276,14 +355,32 @@ static long visited;
 static int add_up(const char *path, const struct stat *st, int type, struct FTW *where)
 {
     visited +=
-        (type + 1) * 1000 + where->level * 7 + (S_ISDIR(st->st_mode) ? 0 : (long)st->st_size);
+        (type + 1) * 1000 + where->level * 7 + (S_ISREG(st->st_mode) ? (long)st->st_size : 0);
     return 0;
 }
 
-static long walk(const char *path)
+/* Where links are followed a directory comes once, by whichever name comes first. */
+static int add_up_kinds(const char *path, const struct stat *st, int type)
+{
+    (void)path;
+    visited += (type + 1) * 1000 + (S_ISREG(st->st_mode) ? (long)st->st_size : 0);
+    return 0;
+}
+
+static int add_up_types(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    (void)where;
+    return add_up_kinds(path, st, type);
+}
+
+static long walk(const char *path, uint64_t way)
 {
     visited = 0;
-    return nftw(path, add_up, 8, FTW_PHYS) ? -1 : visited;
+    return (way == 0   ? ftw(path, add_up_kinds, 8)
+            : way == 1 ? nftw(path, add_up_types, 8, 0)
+                       : nftw(path, add_up, 8, FTW_PHYS))
+               ? -1
+               : visited;
 }
 
 /* Reads all entries, goes back to where telldir said, reads the rest again. */
@@ -315,6 +412,7 @@ static void try_directory(struct test *t)
 {
     static char text[SIDES][TEXT_MAX];
     const char *path = draw_path(t);
+    uint64_t way;
 
     switch (below(t, 3)) {
     case 0:
@@ -325,9 +423,10 @@ static void try_directory(struct test *t)
                      text[REAL]);
         break;
     case 1:
-        what(t, "nftw %s", path);
+        way = below(t, 3);
+        what(t, "walk %s, way %d", path, (int)way);
         if (!strstr(path, ".."))
-            BOTH(t, walk(full(t, side, path)));
+            BOTH(t, walk(full(t, side, path), way));
         break;
     default:
         what(t, "readdir %s", path);
@@ -664,7 +763,7 @@ static void try_map_more(struct test *t)
 
 static void rare_call(struct test *t)
 {
-    uint64_t draw = below(t, 20);
+    uint64_t draw = below(t, 24);
     const int *fd = t->fd[draw_slot(t)];
 
     if (draw < 3)
@@ -683,6 +782,8 @@ static void rare_call(struct test *t)
         try_stream(t);
     else if (draw == 10)
         try_map_more(t);
+    else if (draw >= 20)
+        try_symlink(t);
     else if (fd[SIM] < 0)
         return;
     else if (draw == 11)

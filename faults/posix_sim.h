@@ -65,7 +65,8 @@ long sim_linkat(int from_dir, const char *from, int to_dir, const char *to, int 
 long sim_unlinkat(int dirfd, const char *path, int flags);
 long sim_remove(const char *path);
 long sim_mkdirat(int dirfd, const char *path);
-long sim_readlinkat(int dirfd, const char *path, size_t size);
+long sim_symlinkat(const char *target, int dirfd, const char *path);
+long sim_readlinkat(int dirfd, const char *path, char *buf, size_t size);
 long sim_realpath(const char *path, char *resolved);
 
 /* posix_stat.c */
@@ -77,8 +78,9 @@ long sim_statvfs(const char *path, int fd, struct statvfs *st);
 long sim_faccessat(int dirfd, const char *path, int mode, int flags);
 long sim_accept(int fd);
 long sim_accept_at(int dirfd, const char *path, int flags);
+long sim_fchmodat(int dirfd, const char *path, int flags);
 long sim_utimensat(int dirfd, const char *path, int flags);
-long sim_xattr(const char *path, int fd);
+long sim_xattr(const char *path, int fd, int flags);
 long sim_pathconf(const char *path, int fd, int name);
 
 /* posix_dir.c */

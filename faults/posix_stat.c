@@ -17,7 +17,9 @@ static void fill(uint32_t ino, const struct disk_stat *from, struct stat *st)
     memset(st, 0, sizeof *st);
     st->st_dev = DEVICE;
     st->st_ino = ino;
-    st->st_mode = from->kind == DISK_DIRECTORY ? S_IFDIR | 0755 : S_IFREG | 0644;
+    st->st_mode = from->kind == DISK_DIRECTORY ? S_IFDIR | 0755
+                  : from->kind == DISK_SYMLINK ? S_IFLNK | 0777
+                                               : S_IFREG | 0644;
     st->st_nlink = from->links;
     st->st_uid = layer.uid;
     st->st_gid = layer.gid;
@@ -89,18 +91,18 @@ long sim_statx(int dirfd, const char *path, int flags, struct statx *out)
 /* ---- the file system ---- */
 
 /* Does the path (or, when it is NULL, the descriptor) exist? */
-static long exists(const char *path, int fd)
+static long exists(const char *path, int fd, int flags)
 {
     enum disk_kind kind;
     struct file *file;
     uint32_t ino;
 
-    return path ? path_inode(AT_FDCWD, path, 0, &ino, &kind) : fd_file_or_path(fd, &file);
+    return path ? path_inode(AT_FDCWD, path, flags, &ino, &kind) : fd_file_or_path(fd, &file);
 }
 
 long sim_statfs(const char *path, int fd, struct statfs *st)
 {
-    long err = st ? exists(path, fd) : -EFAULT;
+    long err = st ? exists(path, fd, 0) : -EFAULT;
 
     if (err)
         return err;
@@ -167,6 +169,16 @@ long sim_accept_at(int dirfd, const char *path, int flags)
     return path_inode(dirfd, path, flags, &ino, &kind);
 }
 
+/* Links have no mode of their own. */
+long sim_fchmodat(int dirfd, const char *path, int flags)
+{
+    enum disk_kind kind;
+    uint32_t ino;
+    int err = path_inode(dirfd, path, flags, &ino, &kind);
+
+    return !err && kind == DISK_SYMLINK ? -EOPNOTSUPP : err;
+}
+
 /* Without a path the descriptor itself is meant. */
 long sim_utimensat(int dirfd, const char *path, int flags)
 {
@@ -174,16 +186,16 @@ long sim_utimensat(int dirfd, const char *path, int flags)
 }
 
 /* What a file system without extended attributes answers. */
-long sim_xattr(const char *path, int fd)
+long sim_xattr(const char *path, int fd, int flags)
 {
-    long err = exists(path, fd);
+    long err = exists(path, fd, flags);
 
     return err ? err : -ENOTSUP;
 }
 
 long sim_pathconf(const char *path, int fd, int name)
 {
-    long err = exists(path, fd);
+    long err = exists(path, fd, 0);
 
     if (err)
         return err;

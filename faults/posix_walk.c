@@ -80,6 +80,8 @@ struct walk {
     nftw_visitor *visit_at; /* one of the two */
     int flags;
     char path[PATH_MAX];
+    ino_t *seen; /* the directories so far, where links are followed: each is walked once */
+    size_t seen_count, seen_room;
 };
 
 static int is_child(const struct dirent *entry)
@@ -91,6 +93,8 @@ static int tell(struct walk *walk, const struct stat *st, int type, int base, in
 {
     struct FTW where = {base, level};
 
+    if (walk->visit) /* it has no word for links */
+        type = type == FTW_SL ? FTW_F : type == FTW_SLN ? FTW_NS : type;
     return walk->visit ? walk->visit(walk->path, st, type)
                        : walk->visit_at(walk->path, st, type, &where);
 }
@@ -140,23 +144,61 @@ static int walk_directory(struct walk *walk, const struct stat *st, int base, in
     return result;
 }
 
+/* 1: it was walked already; 0: not, and is noted; -1: an error. */
+static int walked(struct walk *walk, ino_t ino)
+{
+    if (walk->flags & FTW_PHYS)
+        return 0;
+    for (size_t i = 0; i < walk->seen_count; i++) {
+        if (walk->seen[i] == ino)
+            return 1;
+    }
+    if (walk->seen_count == walk->seen_room) {
+        size_t room = walk->seen_room ? walk->seen_room * 2 : 16;
+        ino_t *more = realloc(walk->seen, room * sizeof *more);
+
+        if (!more)
+            return -1;
+        walk->seen = more;
+        walk->seen_room = room;
+    }
+    walk->seen[walk->seen_count++] = ino;
+    return 0;
+}
+
+/* What stat cannot say: a link that leads nowhere, or nothing at all. */
+static int walk_unknown(struct walk *walk, int base, int level)
+{
+    bool physical = walk->flags & FTW_PHYS;
+    struct stat st;
+
+    if ((errno != EACCES && errno != ENOENT) || (level == 0 && (physical || errno != ENOENT)))
+        return -1;
+    memset(&st, 0, sizeof st);
+    if (!physical && lstat(walk->path, &st) == 0 && S_ISLNK(st.st_mode))
+        return tell(walk, &st, FTW_SLN, base, level);
+    return level == 0 ? -1 : tell(walk, &st, FTW_NS, base, level);
+}
+
 static int walk_from(struct walk *walk, int base, int level)
 {
     struct stat st;
+    int known;
 
-    if (stat(walk->path, &st)) {
-        if (level == 0)
-            return -1;
-        memset(&st, 0, sizeof st);
-        return tell(walk, &st, FTW_NS, base, level);
-    }
-    return S_ISDIR(st.st_mode) ? walk_directory(walk, &st, base, level)
-                               : tell(walk, &st, FTW_F, base, level);
+    if (walk->flags & FTW_PHYS ? lstat(walk->path, &st) : stat(walk->path, &st))
+        return walk_unknown(walk, base, level);
+    if (!S_ISDIR(st.st_mode))
+        return tell(walk, &st, S_ISLNK(st.st_mode) ? FTW_SL : FTW_F, base, level);
+    known = walked(walk, st.st_ino);
+    if (known)
+        return known < 0 ? -1 : 0;
+    return walk_directory(walk, &st, base, level);
 }
 
 static int walk_start(struct walk *walk, const char *path)
 {
     size_t len = strlen(path), base;
+    int st;
 
     if (len >= sizeof walk->path) {
         errno = ENAMETOOLONG;
@@ -172,7 +214,9 @@ static int walk_start(struct walk *walk, const char *path)
     walk->path[len] = '\0';
     for (base = len; base > 0 && path[base - 1] != '/'; base--)
         ;
-    return walk_from(walk, (int)base, 0);
+    st = walk_from(walk, (int)base, 0);
+    free(walk->seen);
+    return st;
 }
 
 int whole_ftw(const char *path, ftw_visitor *visit)

@@ -26,7 +26,9 @@ static size_t text_tree(const struct file *files, const struct name *names, int 
             file = &files[names[i].ino];
             at += (size_t)snprintf(out + at, TEXT_MAX - at, "%s%c%c", prefix, letter,
                                    file->dir ? '/' : '=');
-            if (file->dir) {
+            if (file->link) {
+                at += (size_t)snprintf(out + at, TEXT_MAX - at, "@%c;", file->link);
+            } else if (file->dir) {
                 char below[8];
 
                 must(prefix[0] == '\0');
@@ -135,6 +137,7 @@ static void fold_file(const struct ref *ref, mask in, int ino, struct file *out)
                 fold_change(ref, c, &f);
         }
     f.file.dir = ref->files[ino].dir;
+    f.file.link = ref->files[ino].link;
     for (int u = 0; u * ref->unit < f.file.size; u++) {
         if (ref->journal)
             journal_unit(ref, in, ino, u, &f);

@@ -122,13 +122,14 @@ enum op_kind {
     OP_SYNC_RANGE,
     OP_STORE,
     OP_MSYNC,
+    OP_SYMLINK,
     OP_KINDS
 };
 
 static const char *const op_names[OP_KINDS] = {
     "create",   "mkdir",    "write",      "append", "truncate", "allocate", "punch",
     "zero",     "link",     "unlink",     "rmdir",  "rename",   "fsync",    "fdatasync",
-    "sync_dir", "sync_all", "sync_range", "store",  "msync"};
+    "sync_dir", "sync_all", "sync_range", "store",  "msync",    "symlink"};
 
 struct op {
     enum op_kind kind;
@@ -142,7 +143,7 @@ static const char *const file_paths[] = {"a", "b", "d/a", "d/b", "e/a"};
 static const char *const dir_paths[] = {"d", "e", ""};
 
 /* Chances in 100ths of each kind. */
-static const int weights[OP_KINDS] = {8, 3, 19, 10, 8, 2, 3, 2, 3, 6, 1, 9, 8, 5, 6, 1, 1, 3, 2};
+static const int weights[OP_KINDS] = {8, 3, 18, 9, 8, 2, 3, 2, 3, 6, 1, 9, 8, 5, 6, 1, 1, 3, 2, 2};
 
 static struct op random_op(struct rng *rng, int call)
 {
@@ -199,6 +200,7 @@ struct micro {
 
 struct file {
     bool dir, exists;
+    char link; /* a symbolic link: the letter that it holds, from its first name on, for good */
     int links, size;
     uint8_t bytes[BYTES_MAX];
     int incarnation[BYTES_MAX]; /* per block: 0 a hole, BASE from before */
@@ -827,7 +829,7 @@ static bool ref_content(struct ref *ref, const struct op *op, int ino)
     struct file *file = &ref->files[ino];
     int off = op->kind == OP_APPEND ? file->size : op->off, end = off + op->len;
 
-    if (file->dir || end > BYTES_MAX)
+    if (file->dir || file->link || end > BYTES_MAX)
         return false;
     switch (op->kind) {
     case OP_STORE:
@@ -882,9 +884,12 @@ static bool ref_name(struct ref *ref, const struct op *op, int dir, char name, i
     switch (op->kind) {
     case OP_CREATE:
     case OP_MKDIR:
+    case OP_SYMLINK:
         if (dir < 0 || ino >= 0)
             return false;
         ino = add_inode(ref, op->kind == OP_MKDIR);
+        if (op->kind == OP_SYMLINK)
+            ref->files[ino].link = op->letter;
         begin_entry(ref);
         entry(ref, dir, name, ino, ino, -1);
         ref->changes[ref->change_count - 1].creates = ino;
@@ -932,8 +937,9 @@ static bool ref_perform(struct ref *ref, const struct op *op)
     int ino, dir = resolve(ref, op->path, &name, &ino);
     bool done;
 
-    if (op->kind == OP_CREATE || op->kind == OP_MKDIR || op->kind == OP_LINK ||
-        op->kind == OP_UNLINK || op->kind == OP_RMDIR || op->kind == OP_RENAME)
+    if (op->kind == OP_CREATE || op->kind == OP_MKDIR || op->kind == OP_SYMLINK ||
+        op->kind == OP_LINK || op->kind == OP_UNLINK || op->kind == OP_RMDIR ||
+        op->kind == OP_RENAME)
         done = ref_name(ref, op, dir, name, ino);
     else if (op->kind == OP_SYNC_ALL)
         done = ref_sync(ref, op, 0);

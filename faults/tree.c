@@ -105,6 +105,12 @@ static void copy_inode(struct copy *copy, uint32_t ino, uint32_t parent, const c
         copy_file(copy, ino, inode);
         return;
     }
+    if (inode->kind == DISK_SYMLINK) {
+        const char *target = image_target(copy->image, ino);
+
+        inode->target = arena_text(&copy->tree->arena, target, strlen(target));
+        return;
+    }
     copy->dir = inode;
     copy->room = 0;
     image_names(copy->image, ino, copy_name, copy);

@@ -30,7 +30,8 @@ static void add_entry(void *ctx, const struct pc_entry *entry)
 {
     uint64_t *hash = ctx;
 
-    *hash = XXH3_64bits_withSeed(entry->path, strlen(entry->path), *hash ^ entry->is_dir);
+    *hash = XXH3_64bits_withSeed(entry->path, strlen(entry->path),
+                                 *hash ^ entry->is_dir ^ (entry->target ? 2 : 0));
     if (!entry->is_dir && entry->size)
         *hash = XXH3_64bits_withSeed(entry->data, entry->size, *hash);
 }

@@ -133,6 +133,8 @@ static void show_entry(void *ctx, const struct pc_entry *entry)
 {
     if (entry->is_dir)
         fprintf(ctx, "%s/\n", entry->path);
+    else if (entry->target)
+        fprintf(ctx, "%s -> %s\n", entry->path, entry->target);
     else
         fprintf(ctx, "%s %zu\n", entry->path, entry->size);
 }

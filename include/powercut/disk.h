@@ -215,7 +215,8 @@ struct pc_entry {
     bool is_dir;
     const uint8_t *data;
     size_t size;
-    uint32_t number; /* of the file or directory: equal for two names of one file */
+    uint32_t number;    /* of the file or directory: equal for two names of one file */
+    const char *target; /* of a symbolic link, which `data` holds, too; else NULL */
 };
 
 /* Every file and directory below the root of the volatile view: a directory before what is in it,

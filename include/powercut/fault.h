@@ -26,16 +26,17 @@ enum pc_call_kind {
     PC_CALL_MSYNC,
     PC_CALL_PUNCH,      /* fallocate: a range becomes a hole */
     PC_CALL_ZERO_RANGE, /* fallocate: a range becomes zeros */
-    PC_CALL_READ,       /* only rules name it and what follows: they are no calls of the log */
-    PC_CALL_OPEN,       /* of what is there; what is made is PC_CALL_CREATE */
+    PC_CALL_SYMLINK,
+    PC_CALL_READ, /* only rules name it and what follows: they are no calls of the log */
+    PC_CALL_OPEN, /* of what is there; what is made is PC_CALL_CREATE */
     PC_CALL_CLOSE,
-    PC_CALL_STAT,
+    PC_CALL_STAT, /* readlink, too */
     PC_CALL_LIST,
     PC_CALL_MMAP,
     PC_CALL_KINDS,
     /* Classes, which only rules name. */
     PC_ANY_SYNC = PC_CALL_KINDS, /* fsync, fdatasync, sync, msync, a write through O_DSYNC */
-    PC_ANY_NAME,                 /* create, mkdir, link, unlink, rmdir, rename */
+    PC_ANY_NAME,                 /* create, mkdir, link, symlink, unlink, rmdir, rename */
     PC_ANY_WRITE,                /* write, truncate, allocate, punch, zero_range */
     PC_ANY_CALL,                 /* all of these */
     PC_CALL_CLASSES_END
