@@ -23,8 +23,9 @@
  *     range. What stays is written into the outputs, cut where they are cut: each output has the
  *     part from its first key to the first key of the next, so that outputs stay disjoint (V2) and
  *     a piece is always in the table that a search for its keys comes to.
- * C8  With compaction_rate the thread waits until what it has written so far is due, and flushes
- *     meanwhile. A handle that is being closed waits no more. */
+ * C8  With compaction_rate the thread waits until what it has written is due, before a compaction
+ *     and at each PACE_STEP in it, and flushes meanwhile. However short a compaction was, the next
+ *     one waits for it. A handle that is being closed waits no more. */
 #include "merging.h"
 #include "core.h"
 
@@ -323,6 +324,7 @@ static enum vault_status finish_output(struct compaction *c)
     if (!st) {
         table->has_ranges = c->out.ranges.count > 0;
         atomic_count(&c->v->table_bytes, size);
+        atomic_count(&c->v->compacted_bytes, size);
         c->written += size;
         st = edit_add(&c->v->env, &c->edit, c->level + 1, table);
         if (st) {
@@ -424,12 +426,19 @@ static enum vault_status open_inputs(struct compaction *c, struct cursor **out)
     return st;
 }
 
+/* Bytes that are written at once: those of 16 ms, and not too few to be worth a wait. */
+#define PACE_STEP(rate) ((rate) / 64 < 1024 ? 1024 : (rate) / 64)
+
+static uint64_t written(const struct compaction *c)
+{
+    return c->written + (c->building ? sst_size(&c->out) : 0);
+}
+
 /* C8: what was written since the last time, as time that has to pass. */
 static void charge(struct compaction *c)
 {
     struct vault *v = c->v;
-    uint64_t written = c->written + (c->building ? sst_size(&c->out) : 0);
-    uint64_t more = written > c->paced ? written - c->paced : 0;
+    uint64_t more = written(c) > c->paced ? written(c) - c->paced : 0;
     uint64_t now = os_ticks();
 
     c->paced += more;
@@ -437,17 +446,12 @@ static void charge(struct compaction *c)
     v->pace += (uint64_t)((double)more * 1e9 / (double)v->options.compaction_rate);
 }
 
-/* On a thread, a memtable that became full meanwhile goes first: writers wait for it. */
-static enum vault_status give_way(struct compaction *c)
+/* On a thread, a memtable that became full meanwhile goes first: writers wait for it. With `paced`,
+ * until all is due that was charged. */
+static enum vault_status let_flush(struct vault *v, bool paced)
 {
-    struct vault *v = c->v;
     bool full = false;
-    bool paced = v->options.compaction_rate > 0;
 
-    if (v->options.background == VAULT_INLINE || ++c->turns % (paced ? 32 : 512))
-        return VAULT_OK;
-    if (paced)
-        charge(c);
     do {
         thread_lock(&v->lock);
         full = v->full && !v->failed && !v->hiccup;
@@ -461,6 +465,23 @@ static enum vault_status give_way(struct compaction *c)
             core_flush_job(v);
     } while (paced && !core_failed(v));
     return core_failed(v);
+}
+
+static bool has_rate(const struct vault *v)
+{
+    return v->options.background != VAULT_INLINE && v->options.compaction_rate > 0;
+}
+
+static enum vault_status give_way(struct compaction *c)
+{
+    struct vault *v = c->v;
+    bool step = has_rate(v) && written(c) >= c->paced + PACE_STEP(v->options.compaction_rate);
+
+    if (v->options.background == VAULT_INLINE || (!step && ++c->turns % 512))
+        return VAULT_OK;
+    if (step)
+        charge(c);
+    return let_flush(v, step);
 }
 
 static enum vault_status gather_ranges(struct compaction *c)
@@ -587,6 +608,10 @@ static enum vault_status run(struct compaction *c)
             table_unref(&v->tables, t);
         return st ? st : commit(c);
     }
+    if (has_rate(v))
+        st = let_flush(v, true);
+    if (st)
+        return st;
     c->now = vault_now(v);
     c->began = core_ticks(v);
     st = list_snapshots(c);
@@ -594,6 +619,8 @@ static enum vault_status run(struct compaction *c)
         st = gather_ranges(c);
     if (!st)
         st = merge_inputs(c);
+    if (has_rate(v))
+        charge(c);
     if (!st)
         st = commit(c);
     if (st && !v->manifest.failed)

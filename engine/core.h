@@ -102,10 +102,10 @@ struct vault {
     struct vault_snapshot *newest_snapshot;
     uint64_t flushes, compactions, log_syncs, log_bytes, user_bytes;
     uint64_t stalls, stall_ns;
-    uint64_t table_bytes, gets; /* atomic */
-    bool crowded;               /* atomic; level 0 has grown far: E5 */
-    size_t slowed_at;           /* `writing`; size of the memtable when a write was last slowed */
-    uint64_t pace;              /* by the maintainer: when the next bytes are due (C8) */
+    uint64_t table_bytes, compacted_bytes, gets; /* atomic */
+    bool crowded;                                /* atomic; level 0 has grown far: E5 */
+    size_t slowed_at; /* `writing`; size of the memtable when a write was last slowed */
+    uint64_t pace;    /* by the maintainer: when the next bytes are due (C8) */
 };
 
 /* What a reader sees: references to everything it needs. */

@@ -75,6 +75,7 @@ static const struct vault_field stats_fields[] = {
     STAT(log_syncs),
     STAT(log_bytes),
     STAT(table_bytes_written),
+    STAT(compacted_bytes),
     STAT(user_bytes),
     STAT(write_amplification),
     STAT(syncs),

@@ -127,7 +127,6 @@ static enum vault_status replay_records(struct recovery *r, struct record_reader
     enum vault_status st = record_head(env, reader, &good);
 
     head = good;
-
     if (!st && good)
         st = check_chain(r, reader);
     while (!st && good) {

@@ -43,6 +43,7 @@ void vault_get_stats(struct vault *v, struct vault_stats *stats)
     stats->table_memory = v->tables.tails;
     thread_unlock(&v->tables.lock);
     stats->table_bytes_written = atomic_get(&v->table_bytes);
+    stats->compacted_bytes = atomic_get(&v->compacted_bytes);
     stats->write_amplification =
         thousandths(stats->log_bytes + stats->table_bytes_written, stats->user_bytes);
     stats->syncs = atomic_get(&v->env.syncs);

@@ -12,7 +12,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/rng.h"
@@ -24,6 +26,7 @@ struct sched_thread {
     enum state state;
     const void *on; /* the lock, condition or thread that it waits for */
     pthread_t os;
+    uint64_t until; /* WAITS_TIMED */
     bool timed_out;
     int priority;
     sem_t turn;
@@ -43,7 +46,12 @@ static struct {
     int lowest;       /* the lowest priority given so far */
     unsigned victim;  /* STARVE */
     uint64_t release; /* the point at which another one is taken */
+    uint64_t now;     /* nanoseconds, of every clock */
+    uint64_t tempo;   /* that go by from one decision point to the next */
 } sched;
+
+#define SECOND 1000000000ull
+#define EPOCH  (1767225600ull * SECOND) /* every run begins on 1 January 2026 */
 
 static __thread struct sched_thread *self;
 
@@ -85,6 +93,13 @@ SANITIZERS(pthread_cond_timedwait)
 SANITIZERS(pthread_cond_clockwait)
 SANITIZERS(pthread_cond_signal)
 SANITIZERS(pthread_cond_broadcast)
+SANITIZERS(clock_gettime)
+SANITIZERS(gettimeofday)
+SANITIZERS(time)
+SANITIZERS(clock_nanosleep)
+SANITIZERS(nanosleep)
+SANITIZERS(usleep)
+SANITIZERS(sleep)
 
 #define REAL(name, version)                                                                        \
     ({                                                                                             \
@@ -132,7 +147,36 @@ static void stuck(enum pc_sched_end end)
     must(!"stuck came back");
 }
 
-/* A wait may end early, and a timed one at any time. */
+static void time_out(struct sched_thread *t)
+{
+    sched.now = t->until > sched.now ? t->until : sched.now;
+    t->timed_out = true;
+    t->state = READY;
+}
+
+/* A thread whose time has come may go on; that it does so late is up to the scheduler. */
+static void pass_time(void)
+{
+    sched.now += sched.tempo;
+    for (unsigned i = 0; i < sched.stats.threads; i++)
+        if (sched.threads[i].state == WAITS_TIMED && sched.threads[i].until <= sched.now)
+            time_out(&sched.threads[i]);
+}
+
+static struct sched_thread *first_due(void)
+{
+    struct sched_thread *first = NULL;
+
+    for (unsigned i = 0; i < sched.stats.threads; i++) {
+        struct sched_thread *t = &sched.threads[i];
+
+        if (t->state == WAITS_TIMED && (first == NULL || t->until < first->until))
+            first = t;
+    }
+    return first;
+}
+
+/* A wait may end early; or so much time goes by that the first one with a time ends. */
 static void wake_for_nothing(bool last_resort)
 {
     unsigned at = (unsigned)rng_below(&sched.rng, sched.stats.threads);
@@ -140,8 +184,11 @@ static void wake_for_nothing(bool last_resort)
     for (unsigned i = 0; i < sched.stats.threads; i++) {
         struct sched_thread *t = &sched.threads[(at + i) % sched.stats.threads];
 
-        if (t->state == WAITS_TIMED || (t->state == WAITS_CONDITION && !last_resort)) {
-            t->timed_out = t->state == WAITS_TIMED;
+        if (t->state == WAITS_TIMED) {
+            time_out(first_due());
+            return;
+        }
+        if (t->state == WAITS_CONDITION && !last_resort) {
             t->state = READY;
             return;
         }
@@ -200,6 +247,7 @@ static struct sched_thread *next_thread(void)
     sched.stats.points++;
     if (sched.options.limit && sched.stats.points > sched.options.limit)
         stuck(PC_SCHED_LIMIT);
+    pass_time();
     if (rng_chance(&sched.rng, 1, 512))
         wake_for_nothing(false);
     count = ready(list);
@@ -350,6 +398,8 @@ void pc_sched_run(const struct pc_sched *options, void (*body)(void *arg), void 
     sched.rarely = (uint64_t)1 << rng_below(&sched.rng, sched.strategy == PRIORITIES ? 10 : 6);
     sched.lowest = 0;
     sched.release = 0;
+    sched.now = EPOCH;
+    sched.tempo = (uint64_t)1 << (rng_mix(options->seed) % 21);
     sched.stats = (struct pc_sched_stats){.threads = 1};
     sched.threads[0] = (struct sched_thread){.state = READY, .priority = 500};
     must(sem_init(&sched.threads[0].turn, 0, 0) == 0);
@@ -456,7 +506,13 @@ int pthread_rwlock_unlock(pthread_rwlock_t *lock)
 
 /* ---- conditions ---- */
 
-static int wait_condition(pthread_cond_t *c, pthread_mutex_t *m, enum state how)
+static uint64_t nanoseconds_of(const struct timespec *t)
+{
+    return (uint64_t)t->tv_sec * SECOND + (uint64_t)t->tv_nsec;
+}
+
+/* `until`: NULL for ever. */
+static int wait_condition(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *until)
 {
     bool timed_out, woken;
     int failed;
@@ -465,7 +521,8 @@ static int wait_condition(pthread_cond_t *c, pthread_mutex_t *m, enum state how)
     failed = give_mutex(m, &woken); /* whoever that was gets its chance in the wait */
     if (failed)
         return failed;
-    wait_for(c, how);
+    self->until = until ? nanoseconds_of(until) : 0;
+    wait_for(c, until ? WAITS_TIMED : WAITS_CONDITION);
     timed_out = self->timed_out;
     failed = take_mutex(m);
     return failed || !timed_out ? failed : ETIMEDOUT;
@@ -475,7 +532,7 @@ int pthread_cond_wait(pthread_cond_t *restrict c, pthread_mutex_t *restrict m)
 {
     if (self == NULL)
         return REAL_CONDITION(pthread_cond_wait)(c, m);
-    return wait_condition(c, m, WAITS_CONDITION);
+    return wait_condition(c, m, NULL);
 }
 
 int pthread_cond_timedwait(pthread_cond_t *restrict c, pthread_mutex_t *restrict m,
@@ -483,7 +540,7 @@ int pthread_cond_timedwait(pthread_cond_t *restrict c, pthread_mutex_t *restrict
 {
     if (self == NULL)
         return REAL_CONDITION(pthread_cond_timedwait)(c, m, until);
-    return wait_condition(c, m, WAITS_TIMED);
+    return wait_condition(c, m, until);
 }
 
 int pthread_cond_clockwait(pthread_cond_t *restrict c, pthread_mutex_t *restrict m, clockid_t clock,
@@ -491,7 +548,7 @@ int pthread_cond_clockwait(pthread_cond_t *restrict c, pthread_mutex_t *restrict
 {
     if (self == NULL)
         return REAL(pthread_cond_clockwait, NULL)(c, m, clock, until);
-    return wait_condition(c, m, WAITS_TIMED);
+    return wait_condition(c, m, until);
 }
 
 int pthread_cond_signal(pthread_cond_t *c)
@@ -509,5 +566,96 @@ int pthread_cond_broadcast(pthread_cond_t *c)
         return REAL_CONDITION(pthread_cond_broadcast)(c);
     (void)wake(c, WAITS_CONDITION, WAITS_TIMED, PC_SCHED_THREADS);
     go_on();
+    return 0;
+}
+
+/* ---- time ---- */
+
+/* Who looks at the clock again and again sees it go on. */
+static struct timespec time_now(void)
+{
+    sched.now += sched.tempo;
+    return (struct timespec){(time_t)(sched.now / SECOND), (long)(sched.now % SECOND)};
+}
+
+static bool own_clock(clockid_t clock)
+{
+    return self && clock != CLOCK_PROCESS_CPUTIME_ID && clock != CLOCK_THREAD_CPUTIME_ID;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+    if (!own_clock(clock))
+        return REAL(clock_gettime, NULL)(clock, t);
+    *t = time_now();
+    return 0;
+}
+
+int gettimeofday(struct timeval *restrict t, void *restrict zone)
+{
+    struct timespec now;
+
+    if (self == NULL)
+        return REAL(gettimeofday, NULL)(t, zone);
+    now = time_now();
+    *t = (struct timeval){now.tv_sec, now.tv_nsec / 1000};
+    return 0;
+}
+
+time_t time(time_t *t)
+{
+    struct timespec now;
+
+    if (self == NULL)
+        return REAL(time, NULL)(t);
+    now = time_now();
+    if (t)
+        *t = now.tv_sec;
+    return now.tv_sec;
+}
+
+static void sleep_until(uint64_t until)
+{
+    do {
+        self->until = until;
+        wait_for(self, WAITS_TIMED);
+    } while (sched.now < until);
+}
+
+int clock_nanosleep(clockid_t clock, int flags, const struct timespec *t, struct timespec *left)
+{
+    if (!own_clock(clock))
+        return REAL(clock_nanosleep, NULL)(clock, flags, t, left);
+    if (t->tv_sec < 0 || t->tv_nsec < 0 || t->tv_nsec >= (long)SECOND)
+        return EINVAL;
+    sleep_until(nanoseconds_of(t) + (flags & TIMER_ABSTIME ? 0 : sched.now));
+    return 0;
+}
+
+int nanosleep(const struct timespec *t, struct timespec *left)
+{
+    int failed;
+
+    if (self == NULL)
+        return REAL(nanosleep, NULL)(t, left);
+    failed = clock_nanosleep(CLOCK_MONOTONIC, 0, t, left);
+    if (failed)
+        errno = failed;
+    return failed ? -1 : 0;
+}
+
+int usleep(useconds_t us)
+{
+    if (self == NULL)
+        return REAL(usleep, NULL)(us);
+    sleep_until(sched.now + us * 1000ull);
+    return 0;
+}
+
+unsigned sleep(unsigned seconds)
+{
+    if (self == NULL)
+        return REAL(sleep, NULL)(seconds);
+    sleep_until(sched.now + seconds * SECOND);
     return 0;
 }

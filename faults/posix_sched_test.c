@@ -1,10 +1,12 @@
 /* posix_sched_test.c: the scheduler finds what only some schedules show, and finds it again. */
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -241,6 +243,84 @@ static void conditions(void **state)
     assert_in_range(seeds_that_end(10 + PC_SCHED_DEADLOCK, hand_over, &box), SEEDS / 30, SEEDS);
 }
 
+/* ---- time ---- */
+
+struct nap {
+    pthread_mutex_t lock;
+    pthread_cond_t never;
+    uint64_t began, woke[3]; /* nanoseconds of the run */
+};
+
+static uint64_t clock_now(clockid_t clock)
+{
+    struct timespec t;
+
+    assert_int_equal(clock_gettime(clock, &t), 0);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void *an_hour(void *arg)
+{
+    struct nap *nap = arg;
+
+    assert_int_equal(nanosleep(&(struct timespec){3600, 0}, NULL), 0);
+    nap->woke[0] = clock_now(CLOCK_MONOTONIC);
+    return NULL;
+}
+
+static void *a_condition(void *arg)
+{
+    struct nap *nap = arg;
+    struct timespec at = {(time_t)(nap->began / 1000000000u) + 60, 0};
+    int st;
+
+    pthread_mutex_lock(&nap->lock);
+    while ((st = pthread_cond_timedwait(&nap->never, &nap->lock, &at)) == 0)
+        ;
+    assert_int_equal(st, ETIMEDOUT);
+    nap->woke[1] = clock_now(CLOCK_REALTIME);
+    assert_true(nap->woke[1] >= (uint64_t)at.tv_sec * 1000000000u);
+    pthread_mutex_unlock(&nap->lock);
+    return NULL;
+}
+
+static void sleepers(void *arg)
+{
+    struct nap *nap = arg;
+    pthread_t threads[2];
+
+    nap->began = clock_now(CLOCK_MONOTONIC);
+    assert_int_equal(nap->began / 1000000000u, 1767225600);
+    assert_int_equal(time(NULL), 1767225600);
+    assert_int_equal(pthread_create(&threads[0], NULL, an_hour, nap), 0);
+    assert_int_equal(pthread_create(&threads[1], NULL, a_condition, nap), 0);
+    while (clock_now(CLOCK_MONOTONIC) < nap->began + 1000) /* it goes on by being looked at */
+        ;
+    assert_int_equal(usleep(1000000), 0);
+    nap->woke[2] = clock_now(CLOCK_MONOTONIC);
+    assert_true(nap->woke[2] >= nap->began + 1000000000u);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(nap->woke[0] >= nap->began + 3600 * 1000000000ull);
+}
+
+/* An hour of the run is no time at all, and the same for the same seed. */
+static void time_is_the_runs(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        struct nap naps[2];
+
+        for (int i = 0; i < 2; i++) {
+            naps[i] =
+                (struct nap){.lock = PTHREAD_MUTEX_INITIALIZER, .never = PTHREAD_COND_INITIALIZER};
+            pc_sched_run(&(struct pc_sched){.seed = seed}, sleepers, &naps[i], NULL);
+        }
+        assert_memory_equal(naps[0].woke, naps[1].woke, sizeof naps[0].woke);
+    }
+    assert_int_equal(clock_gettime((clockid_t)-1000000, &(struct timespec){0}), -1);
+}
+
 /* ---- a loop without an end ---- */
 
 static void spin(void *arg)
@@ -262,7 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lost_updates), cmocka_unit_test(one_seed_one_run),
         cmocka_unit_test(deadlocks),    cmocka_unit_test(conditions),
-        cmocka_unit_test(limits),
+        cmocka_unit_test(limits),       cmocka_unit_test(time_is_the_runs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

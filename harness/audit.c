@@ -338,6 +338,8 @@ static void search(struct explorer *explorer, struct trace *trace, const struct 
 
     if (!played) {
         explore_trace(explorer, trace, store, finding);
+        if (!finding->found)
+            explore_after(explorer, trace, store, finding);
         return;
     }
     *finding = (struct finding){0};
@@ -384,9 +386,12 @@ static bool search_planted(const struct campaign *campaign, const struct planted
     pc_seam(planted->site, planted->act);
     if (!aimed)
         search(&explorer, trace, campaign->store, played, finding);
-    if (!aimed && played && !finding->found && pc_seam_acted() && answer->explored < REACHED_MOST) {
+    if (played && !finding->found && (aimed ? hits.count > 0 : pc_seam_acted() > 0) &&
+        answer->explored < REACHED_MOST) {
         answer->explored++;
-        search(&explorer, trace, campaign->store, false, finding);
+        played = false;
+        if (!aimed)
+            search(&explorer, trace, campaign->store, false, finding);
     }
     if (!aimed && !finding->found && campaign->systematic)
         campaign_single_faults(campaign, &explorer, trace, finding);

@@ -14,7 +14,8 @@
  *      for a block and a value in each run.
  *   Q10 No more descriptors are open than the store allows, of which the tables are some.
  *   Q11 No more memory is held than the store allows.
- *   Q12 Of each flush and each compaction its listener was told. */
+ *   Q12 Of each flush and each compaction its listener was told, and of all bytes that they wrote.
+ *   Q13 Compactions keep their rate, by the time of the run, where threads are scheduled. */
 #include "figures.h"
 
 #include <string.h>
@@ -79,6 +80,19 @@ static const char *bounds(const struct pc_store_figures *now)
         return "more memory is held than the store allows";
     if (now->jobs != now->jobs_told)
         return "the listener was not told of every flush and compaction";
+    if (now->bytes_told != now->table_bytes)
+        return "the listener was told of other bytes than were written to tables";
+    return NULL;
+}
+
+const char *figures_of_threads(const struct pc_store_figures *now, uint64_t open_for, bool honest)
+{
+    double due = (double)now->merge_rate * 1e-9 * (double)open_for;
+
+    if (honest && now->level0 > now->level0_most) /* Q7 */
+        return "more tables wait to be merged than the store allows";
+    if (now->merge_rate && (double)now->merged_bytes > due + (double)now->merge_burst) /* Q13 */
+        return "compactions wrote more than their rate allows in that time";
     return NULL;
 }
 

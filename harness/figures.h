@@ -31,6 +31,8 @@ const char *figures_check(struct figures *figures, const struct pc_store *store,
 /* One get, or one that found nothing, between the two. */
 const char *figures_of_get(const struct pc_store_figures *before,
                            const struct pc_store_figures *after);
+/* What holds at any time, of a store that has been open for so many nanoseconds. */
+const char *figures_of_threads(const struct pc_store_figures *now, uint64_t open_for, bool honest);
 /* Sizes of ranges between the keys of the model. `flushed`: all of `seen` is in tables. */
 const char *figures_sizes(const struct pc_store *store, void *db, const struct model *model,
                           const struct seen *seen, bool flushed);

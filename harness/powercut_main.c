@@ -253,7 +253,7 @@ static int run_command(const struct options *opts)
     if (!audit && !matrix && !order_from_name(options_text(opts, "order"), &campaign.budget.order))
         return usage_error("no such order", options_text(opts, "order"));
     campaign.compared = !audit && !matrix && options_given(opts, "order");
-    if (campaign.compared || audit)
+    if (campaign.compared)
         campaign.budget.after = 0;
     command = repeat_command(opts, &campaign, profile);
     campaign.command = command;

@@ -17,6 +17,7 @@
 #define OTHER_FILES  4u     /* directory, lock, manifest, log */
 #define MEMORY_EXTRA 20480u /* what a handle has at least, and what is not full in its parts */
 #define TABLE_EXTRA  600u   /* a table that is known: the entry, its two keys */
+#define TABLE_TAIL   512u   /* filter, index and footer of a small table */
 
 struct handle {
     struct vault *vault;
@@ -29,7 +30,8 @@ struct handle {
     bool no_log, compressed;
     uint64_t level0_tables, block_size, open_tables, memory; /* of the options */
     uint64_t largest;                                        /* atomic; bytes of a write */
-    uint64_t jobs_told, durable_told;                        /* atomic; by events */
+    uint64_t jobs_told, bytes_told, durable_told;            /* atomic; by events */
+    uint64_t rate;                                           /* of the options */
 };
 
 extern const struct pc_store store_minivault;
@@ -120,6 +122,8 @@ static bool tune(struct settings *settings, const char *name, unsigned long valu
         options->sync_writes = value;
     else if (strcmp(name, "sync_interval") == 0)
         options->sync_interval = value;
+    else if (strcmp(name, "rate") == 0)
+        options->compaction_rate = value;
     else if (strcmp(name, "share") == 0)
         settings->share = value;
     else
@@ -296,8 +300,10 @@ static void on_event(void *ctx, const struct vault_event *event)
     struct handle *handle = ctx;
     uint64_t durable = __atomic_load_n(&handle->durable_told, __ATOMIC_RELAXED);
 
-    if (event->kind == VAULT_EVENT_FLUSH || event->kind == VAULT_EVENT_COMPACTION)
+    if (event->kind == VAULT_EVENT_FLUSH || event->kind == VAULT_EVENT_COMPACTION) {
         __atomic_add_fetch(&handle->jobs_told, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&handle->bytes_told, event->bytes, __ATOMIC_RELAXED);
+    }
     if (event->kind != VAULT_EVENT_FLUSH && event->kind != VAULT_EVENT_SYNC)
         return;
     while (event->seq > durable &&
@@ -334,11 +340,18 @@ static enum pc_store_status store_open(const struct pc_store_env *env, void **db
     handle->compressed = options->compression[VAULT_LEVELS - 1] != VAULT_RAW;
     handle->level0_tables = options->level0_tables;
     handle->block_size = options->block_size;
+    handle->rate = options->background == VAULT_INLINE ? 0 : options->compaction_rate;
     st = vault_open(env->dir, options, &handle->vault, &detail);
     if (st) {
         vault_cache_free(handle->own_shared);
         free(handle);
         return answer(st, &detail, error);
+    }
+    if (options->background == VAULT_INLINE) { /* of tables that the opening wrote nobody is told */
+        struct vault_stats stats;
+
+        vault_get_stats(handle->vault, &stats);
+        handle->bytes_told = stats.table_bytes_written;
     }
     *db = handle;
     return answer(st, &detail, error);
@@ -622,6 +635,7 @@ static enum pc_store_status store_check(void *db, struct pc_store_error *error)
 static void store_figures(void *db, struct pc_store_figures *figures)
 {
     const struct handle *handle = db;
+    uint64_t largest = __atomic_load_n(&handle->largest, __ATOMIC_RELAXED);
     struct vault_stats stats;
 
     vault_get_stats(handle->vault, &stats);
@@ -641,10 +655,14 @@ static void store_figures(void *db, struct pc_store_figures *figures)
         .level0_most = 5 * handle->level0_tables + 1, /* E5 in engine/write.c */
         .tables_open = stats.open_tables,
         .descriptors_most = handle->open_tables + OTHER_FILES,
-        .memory_most =
-            handle->memory + MEMORY_EXTRA + 4 * __atomic_load_n(&handle->largest, __ATOMIC_RELAXED),
+        .memory_most = handle->memory + MEMORY_EXTRA + 4 * largest,
         .jobs = stats.flushes + stats.compactions,
         .jobs_told = __atomic_load_n(&handle->jobs_told, __ATOMIC_RELAXED),
+        .bytes_told = __atomic_load_n(&handle->bytes_told, __ATOMIC_RELAXED),
+        .merged_bytes = stats.compacted_bytes,
+        .merge_rate = handle->rate,
+        .merge_burst = (handle->rate / 64 > 1024 ? handle->rate / 64 : 1024) /* C8 */ +
+                       2 * (handle->block_size + TABLE_TAIL + largest),
     };
     for (unsigned level = 0; level < VAULT_LEVELS; level++) {
         figures->memory_most += (uint64_t)stats.tables[level] * TABLE_EXTRA;

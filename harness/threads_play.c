@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/rng.h"
 #include "powercut/posix.h"
 #include "powercut/sched.h"
+#include "figures.h"
 #include "threads.h"
 
 #define KEYS        7u
@@ -53,6 +55,9 @@ struct run {
     struct threads_outcome *out;
     struct session session;
     uint64_t time;
+    uint64_t opened_at; /* by ticks() */
+    bool timed;         /* the store syncs by time; */
+    size_t slept;       /* and that time has passed: calls of the disk until then */
     struct write_record *units;
     struct model_write *writes;
     struct view *views;
@@ -269,18 +274,27 @@ static void maintain(struct worker *worker, uint32_t op, struct rng *r)
         violate(run, RULE_PROGRESS, worker->number, op, "sync, flush or compact fails", error.text);
 }
 
-/* Where no call has failed the store keeps its own limit. */
-static void look_at_level0(struct worker *worker, uint32_t op)
+/* The clock of the scheduler. */
+static uint64_t ticks(void)
+{
+    struct timespec now = {0, 0};
+
+    must(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void look_at_figures(struct worker *worker, uint32_t op)
 {
     const struct run *run = worker->run;
     struct pc_store_figures figures;
+    const char *breach;
 
     if (run->store->figures == NULL)
         return;
     run->store->figures(run->session.db, &figures);
-    if (figures.level0 > figures.level0_most && !faulty(run))
-        violate(worker->run, RULE_FIGURES, worker->number, op,
-                "more tables wait to be merged than the store allows", "");
+    breach = figures_of_threads(&figures, ticks() - run->opened_at, !faulty(run));
+    if (breach)
+        violate(worker->run, RULE_FIGURES, worker->number, op, breach, "");
 }
 
 /* What an operation is depends on seed, thread and number, never on the schedule. */
@@ -309,9 +323,24 @@ static void *work(void *arg)
             maintain(worker, op, &r);
         if (worker->silent && !silent && worker->run->store->check) /* jobs may run */
             (void)worker->run->store->check(worker->run->session.db, &(struct pc_store_error){0});
-        look_at_level0(worker, op);
+        look_at_figures(worker, op);
     }
     return NULL;
+}
+
+/* Every other store is so small that its writers outrun the compactions; some sync by time, some
+ * compact slowly. */
+static void tune(struct run *run, char *out, size_t room)
+{
+    uint64_t seed = run->setting->seed;
+    struct rng r = rng_seeded(rng_mix(seed ^ 0x7468726561647321ull));
+    const char *given = run->session.trace->tuning;
+    unsigned interval = rng_chance(&r, 1, 3) ? 1 + (unsigned)rng_below(&r, 50) : 0;
+    unsigned rate = rng_chance(&r, 1, 3) ? 512u << rng_below(&r, 8) : 0;
+
+    run->timed = interval && strstr(given, "nolog=1") == NULL;
+    snprintf(out, room, "%s background=1 sync_interval=%u rate=%u%s", given,
+             run->timed ? interval : 0, rate, seed % 2 ? " level0=1 write_buffer=256" : "");
 }
 
 static void all_threads(void *arg)
@@ -320,7 +349,7 @@ static void all_threads(void *arg)
     struct worker workers[THREADS_MOST];
     struct session *session = &run->session;
     struct pc_store_error error = {0};
-    char tuning[sizeof session->trace->tuning + 64];
+    char tuning[sizeof session->trace->tuning + 96];
     struct pc_store_env env = {.dir = STORE_DIR,
                                .alloc = heap_alloc,
                                .free = heap_free,
@@ -328,10 +357,8 @@ static void all_threads(void *arg)
                                .tuning = tuning};
     uint32_t started = 0;
 
-    /* No time but that of the schedule decides; and every other store is so small that its writers
-     * outrun the compactions. */
-    snprintf(tuning, sizeof tuning, "%s background=1 sync_interval=0%s", session->trace->tuning,
-             run->setting->seed % 2 ? " level0=1 write_buffer=256" : "");
+    tune(run, tuning, sizeof tuning);
+    run->opened_at = ticks();
     if (run->store->open(&env, &session->db, &error)) {
         session->db = NULL;
         violate(run, RULE_OPEN, 0, 0, "a new store does not open", error.text);
@@ -346,6 +373,9 @@ static void all_threads(void *arg)
     }
     for (uint32_t i = 0; i < started; i++)
         must(pthread_join(workers[i].os, NULL) == 0);
+    for (unsigned i = 0; i < 16 && run->timed; i++) /* whoever has something to do does it */
+        sleep(60);
+    run->slept = now(run);
     if (run->out->verdict.rule == RULE_NONE) { /* the last word */
         struct worker last = {.run = run, .number = started};
         struct view *view = new_view(&last, 0);
@@ -446,6 +476,26 @@ static bool place_all(struct run *run, uint64_t n)
     return in_time(run);
 }
 
+/* What writes with sync promise, in the order of time. */
+static void promise_syncs(struct run *run)
+{
+    struct model *model = &run->session.model;
+
+    while (run->store->promises & PC_PROMISE_SYNC) {
+        const struct write_record *next = NULL;
+        uint32_t units = model->promise_count ? model->promises[model->promise_count - 1].units : 0;
+
+        for (uint32_t i = units; i < run->unit_count; i++)
+            if (run->units[i].sync && !run->units[i].failed &&
+                (next == NULL || run->units[i].stop < next->stop))
+                next = &run->units[i];
+        if (next == NULL)
+            return;
+        model_promise(model, (uint32_t)(next - run->units) + 1, next->ended,
+                      "a write with sync has returned");
+    }
+}
+
 /* What a model knows of the run. Unit n of it is units[n - 1] from here on. */
 static void fill_model(struct run *run)
 {
@@ -474,21 +524,9 @@ static void fill_model(struct run *run)
                         "it stands before a write that had ended when it began", "");
         model_end(model, i + 1, unit->failed ? UNIT_ERROR : UNIT_OK, unit->seq, unit->ended);
     }
-    if (!(run->store->promises & PC_PROMISE_SYNC))
-        return;
-    for (;;) { /* what is promised, in the order of time */
-        const struct write_record *next = NULL;
-        uint32_t units = model->promise_count ? model->promises[model->promise_count - 1].units : 0;
-
-        for (uint32_t i = units; i < run->unit_count; i++)
-            if (run->units[i].sync && !run->units[i].failed &&
-                (next == NULL || run->units[i].stop < next->stop))
-                next = &run->units[i];
-        if (next == NULL)
-            return;
-        model_promise(model, (uint32_t)(next - run->units) + 1, next->ended,
-                      "a write with sync has returned");
-    }
+    promise_syncs(run);
+    if (run->timed && run->out->failed == 0 && !faulty(run))
+        model_promise(model, run->unit_count, run->slept, "its time without a sync has passed");
 }
 
 static bool agrees(bool there, uint32_t len, uint64_t hash, bool present,

@@ -333,6 +333,7 @@ struct vault_stats {
     unsigned tables[VAULT_LEVELS];
     uint64_t bytes[VAULT_LEVELS];
     uint64_t flushes, compactions, log_syncs, log_bytes, table_bytes_written;
+    uint64_t compacted_bytes;     /* of table_bytes_written: those that compactions wrote */
     uint64_t user_bytes;          /* of the operations written */
     uint64_t write_amplification; /* log_bytes and table_bytes_written against user_bytes */
     uint64_t syncs;               /* fsync and fdatasync of any file or directory */

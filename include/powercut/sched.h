@@ -10,12 +10,18 @@
  * timed waits for read-write locks, and futexes are not interposed: waiting there with the turn in
  * hand is waiting for ever. A timed wait for a mutex waits until it has it.
  *
+ * Time is part of the schedule. For scheduled threads clock_gettime, gettimeofday and time tell a
+ * time that begins with the run, at 2026-01-01 00:00:00 UTC on every clock but those of processor
+ * time, and goes on at each decision point and each look by as much as the seed says, 1 ns to 1 ms.
+ * Sleeping, and waiting with a time, end when it has come; where nobody else goes on it comes at
+ * once, and no run waits for real time.
+ *
  * How the next thread is drawn is itself drawn from the seed: a random walk with few or many
  * switches; priorities that change at few places (after Burckhardt et al., "A randomized scheduler
  * with probabilistic guarantees of finding bugs", 2010); one thread starved for a while (after
  * O'Callahan et al., "Engineering record and replay for deployability", 2017, chaos mode). A wait
- * for a condition sometimes ends without a reason, as POSIX allows; a timed one ends when the
- * scheduler likes. */
+ * for a condition sometimes ends without a reason, as POSIX allows; one with a time then
+ * ends because that much time has gone by. */
 #ifndef POWERCUT_SCHED_H
 #define POWERCUT_SCHED_H
 

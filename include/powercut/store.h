@@ -12,7 +12,7 @@
 
 struct pc_hooks;
 
-#define PC_STORE_ABI 6u
+#define PC_STORE_ABI 7u
 
 enum pc_store_status {
     PC_STORE_OK,
@@ -93,6 +93,11 @@ struct pc_store_figures {
     uint64_t descriptors_most; /* of all its files; 0: any */
     uint64_t memory_most;      /* what `memory` may be; 0: any */
     uint64_t jobs, jobs_told;  /* flushes and compactions; those that its listener was told of */
+    uint64_t bytes_told;       /* written to tables, as its listener was told, or by the opening */
+    /* At any time: */
+    uint64_t merged_bytes; /* of table_bytes: written by compactions */
+    uint64_t merge_rate;   /* as many of them a second, of CLOCK_MONOTONIC; 0: any; */
+    uint64_t merge_burst;  /* and as many more at once */
 };
 
 enum pc_move { PC_FIRST, PC_LAST, PC_NEXT, PC_PREV, PC_SEEK, PC_SEEK_FOR_PREV };
