@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/rng.h"
 
 #include "place.h"
 #include "play.h"
@@ -338,6 +339,7 @@ static void simplify_syncs(struct state *state)
 #define PAIRS_MOST 20u
 #define SMALL      3u /* operations: not worth the dearer steps */
 #define ENOUGH     6u /* operations, crash and recovery among them: not worth a search per try */
+#define REDRAWN    4000u
 
 static void cut_out(struct trace *trace, uint32_t first, uint32_t count)
 {
@@ -552,6 +554,48 @@ static void shrink_whole(struct shrink *shrink, struct trace *trace, struct find
         shrink_image(&state);
 }
 
+/* May the operation be drawn again, and twice? */
+static bool by_itself(enum op_kind kind)
+{
+    return kind == OP_PUT || kind == OP_DELETE || kind == OP_DELETE_RANGE || kind == OP_BATCH ||
+           kind == OP_SYNC || kind == OP_SCAN || kind == OP_FLUSH || kind == OP_COMPACT ||
+           kind == OP_REOPEN;
+}
+
+/* Many operations of which none can go may have come to depend on each other by chance, through the
+ * shape of the store. A few of them, drawn, may show the mistake as well. */
+static bool redraw(struct shrink *shrink, struct trace *trace, struct finding *finding)
+{
+    struct state state = {.shrink = shrink,
+                          .trace = trace,
+                          .finding = finding,
+                          .rule = finding->verdict.rule,
+                          .read = true};
+    const struct trace *from = trace;
+    struct rng rng = rng_seeded(rng_mix(shrink->seed ^ from->op_count));
+    uint32_t *of = calloc(from->op_count, sizeof *of);
+    uint32_t count = 0;
+    bool found = false;
+
+    must(of != NULL);
+    for (uint32_t i = 0; i < from->op_count; i++)
+        if (by_itself(from->ops[i].kind))
+            of[count++] = i;
+    for (uint32_t n = 0; n < REDRAWN && count > 0 && from->fault_count == 0 && !found; n++) {
+        uint32_t ops = 2 + (uint32_t)rng_below(&rng, ENOUGH);
+        struct trace candidate;
+
+        trace_copy(&candidate, from);
+        for (candidate.op_count = 0; candidate.op_count < ops;)
+            candidate.ops[candidate.op_count++] = from->ops[of[rng_below(&rng, count)]];
+        trace_add(&candidate, OP_SCAN);
+        shrink->tried = 0;
+        found = take(&state, &candidate);
+    }
+    free(of);
+    return found;
+}
+
 /* A scan of the live store in place of the crash: where that shows it, no crash takes part. */
 static void scan_instead(struct shrink *shrink, struct trace *trace, struct finding *finding)
 {
@@ -585,8 +629,11 @@ void shrink_finding(struct shrink *shrink, struct trace *trace, struct finding *
     if (!shrink->forked) {
         shrink->plays = true;
         scan_instead(shrink, trace, finding);
-        if (finding->cuts == 0)
+        if (finding->cuts == 0) {
             shrink_whole(shrink, trace, finding);
+            if (trace->op_count > 2 * ENOUGH && redraw(shrink, trace, finding))
+                shrink_whole(shrink, trace, finding);
+        }
         shrink->plays = false;
         /* A try that explores costs a thousand times as much: few, for what is small by now. */
         shrink->tried = finding->cuts == 0 && trace->op_count <= 2 * ENOUGH
