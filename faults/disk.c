@@ -175,6 +175,17 @@ uint64_t pc_disk_hash(const struct pc_disk *disk)
     return disk->log.hash;
 }
 
+/* Writing back fails in the background of call k, and earlier calls lose by it, too: after it there
+ * are fewer images, as after a sync. */
+static bool drops_older(const struct log *log, size_t k)
+{
+    for (uint32_t n = 0; log->drops_older && n < log->call_nodes[k]; n++)
+        for (uint32_t e = 0; e < log_effects(log, n); e++)
+            if (log->effects[log->nodes[n].first_effect + e].voided_at == k)
+                return true;
+    return false;
+}
+
 bool pc_disk_is_frontier(const struct pc_disk *disk, size_t k)
 {
     const struct pc_call *next;
@@ -189,7 +200,8 @@ bool pc_disk_is_frontier(const struct pc_disk *disk, size_t k)
     case PC_CALL_MSYNC:
         return !(next->flags & PC_CALL_LIED);
     default:
-        return (next->flags & (PC_CALL_DSYNC | PC_CALL_LIED)) == PC_CALL_DSYNC;
+        return (next->flags & (PC_CALL_DSYNC | PC_CALL_LIED)) == PC_CALL_DSYNC ||
+               drops_older(&disk->log, k);
     }
 }
 

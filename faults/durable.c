@@ -71,16 +71,17 @@ void disk_force_range(struct pc_disk *disk, struct inode *inode, uint64_t offset
         return;
     }
     for (uint64_t at = offset; at < end; at = (at | (disk->config.unit - 1)) + 1) {
-        const struct unit *unit = disk_unit_slot(disk, inode, unit_at(disk, at));
+        uint32_t last = disk_unit_slot(disk, inode, unit_at(disk, at))->last;
 
-        if (unit->last != NONE)
-            log_force(log, log->effects[unit->last].node, call, false);
-        if (disk->rules->journal) {
-            const struct place *place = disk_place_of(disk, inode, block_at(disk, at));
+        const struct place *place =
+            disk->rules->journal ? disk_place_of(disk, inode, block_at(disk, at)) : NULL;
 
-            if (place->last != NONE && !log->effects[place->last].unmaps)
-                log_force(log, log->effects[place->last].node, call, false);
-        }
+        /* What was written before the block was cut off is in no page any more. */
+        if (last != NONE &&
+            (!place || (place->mapped && log->effects[last].incarnation == place->incarnation)))
+            log_force(log, log->effects[last].node, call, false);
+        if (place && place->last != NONE && !log->effects[place->last].unmaps)
+            log_force(log, log->effects[place->last].node, call, false);
     }
     /* Newest first: the last effect that still covers `end` while the one before it does not. */
     for (uint32_t e = inode->last_size; e != NONE; e = log->effects[e].prev) {

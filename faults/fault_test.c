@@ -547,6 +547,28 @@ static void lost_sync(void **state)
     }
 }
 
+/* Where writing back fails in the background and takes older writes with it, what could be there
+ * before cannot be there after: the point before is one to look at. */
+static void older_writes_go_along(void **state)
+{
+    for (size_t m = 0; m < MODELS; m++) {
+        struct pc_disk *disk = new_disk(models[m]);
+        struct pc_fault fault = rule(PC_FAULT_SILENT, PC_CALL_WRITE, "*", 1);
+        uint32_t f = file(disk, "f", "oldooldo");
+        size_t count;
+
+        put(disk, f, 0, "new1");
+        pc_disk_add_fault(disk, &fault);
+        count = pc_disk_call_count(disk);
+        put(disk, f, 4, "new2");
+        assert_int_equal(fault.fired, 1);
+        assert_int_equal(pc_disk_is_frontier(disk, count), models[m] == PC_BTRFS);
+        put(disk, f, 0, "new3");
+        assert_false(pc_disk_is_frontier(disk, count + 1));
+        pc_disk_free(disk);
+    }
+}
+
 /* ---- reads that fail or are wrong ---- */
 
 /* What one read of the file answers when the rule meets it, and what the next one does. */
@@ -839,6 +861,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nth_of_its_kind),
         cmocka_unit_test(rules_that_do_not_fit),
+        cmocka_unit_test(older_writes_go_along),
         cmocka_unit_test(refused_calls),
         cmocka_unit_test(short_write),
         cmocka_unit_test(failed_overwrite),

@@ -203,6 +203,7 @@ void log_void(struct log *log, uint32_t effect, uint32_t at)
     if (dropped->voided_at != NEVER)
         return;
     dropped->voided_at = at;
+    log->drops_older |= log->nodes[dropped->node].call != at;
     log_mix(log, (uint64_t)at << 32 ^ effect ^ 0x8000000000000000u);
     /* Only a node that is nothing but the dropped data leaves the order (see image.c). */
     if (log_effects(log, dropped->node) == 1)

@@ -99,6 +99,7 @@ struct log {
     bool leaps; /* set by the disk; dependences are kept and used only then */
     uint32_t call_count, call_room, call_node_room;
     uint32_t first_unordered; /* the first call that is PC_CALL_UNORDERED; NEVER: none */
+    bool drops_older;         /* some call dropped what an earlier one had written */
     uint32_t last_journal;    /* newest N or T */
     uint64_t hash;
     bool hashless;   /* nobody will ask for it */

@@ -182,8 +182,9 @@ static size_t before_output(const struct pc_recording *recording, size_t record)
     return i - 1;
 }
 
-/* For each file and directory that lost something: right behind the last call whose effect is lost,
- * when its writing is over, and at the last moment. */
+/* For each file and directory that lost something: when its writing is over, right behind the last
+ * call whose effect is lost, and at the last moment. Of equals the first is taken: a file that is
+ * written in two pieces needs one sync. */
 static void find_candidates(const struct finder *finder, const struct exec_case *c,
                             struct candidates *candidates)
 {
@@ -201,8 +202,8 @@ static void find_candidates(const struct finder *finder, const struct exec_case 
         }
         if (seen || file == 0)
             continue;
-        add_candidate(candidates, last, file);
         add_candidate(candidates, end_of_writing(recording, last, file), file);
+        add_candidate(candidates, last, file);
         add_candidate(candidates, before_output(recording, last), file);
     }
 }
@@ -282,6 +283,12 @@ static bool find_lost(struct finder *finder, const struct exec_states *states, s
     return good || *stuck;
 }
 
+static void drop_finding(struct exec_findings *out, size_t i)
+{
+    free(out->findings[i].c.lost);
+    memmove(&out->findings[i], &out->findings[i + 1], (--out->count - i) * sizeof out->findings[0]);
+}
+
 /* X6. */
 static bool reduce(struct finder *finder)
 {
@@ -301,8 +308,7 @@ static bool reduce(struct finder *finder)
             memset(finding->shows, 0, sizeof finding->shows);
             note_models(&out->base, alive, finding);
         } else if (finding->first) {
-            free(finding->c.lost);
-            memmove(finding, finding + 1, (--out->count - i) * sizeof *finding);
+            drop_finding(out, i);
         }
     }
     free(alive);
@@ -331,6 +337,33 @@ static bool find_more(struct finder *finder, const struct exec_states *again, si
     return good;
 }
 
+/* X6, in the end: what was found when the recording was searched anew may make an earlier sync
+ * superfluous. It is dropped only if the recording is silent without it. */
+static bool reduce_again(struct finder *finder)
+{
+    struct exec_findings *out = finder->out;
+    struct pc_replay_sync syncs[EXEC_FINDINGS_MAX];
+    bool *alive = malloc(out->base.count + 1), good = true;
+
+    must(alive != NULL);
+    for (size_t i = out->count; good && i-- > 0;) {
+        size_t count = syncs_of(out, i, syncs), rest;
+        struct exec_states again;
+
+        if (out->findings[i].class != EXEC_LOST)
+            continue;
+        good = left_by(finder, &out->base, syncs, count, alive, &rest);
+        if (!good || rest > 0)
+            continue;
+        good = search_all(finder, syncs, count, &again);
+        if (good && failing(finder, &again) == 0)
+            drop_finding(out, i);
+        exec_states_release(&again);
+    }
+    free(alive);
+    return good;
+}
+
 /* X5 on the recording as it is, then on the recording with what was missing, until that is silent.
  * */
 static bool find_all(struct finder *finder, size_t max)
@@ -352,6 +385,8 @@ static bool find_all(struct finder *finder, size_t max)
             good = find_more(finder, &again, max, &stuck);
         exec_states_release(&again);
     }
+    if (good && !stuck && out->count > 1)
+        good = reduce_again(finder);
     out->silent = good && !stuck;
     return good;
 }

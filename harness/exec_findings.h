@@ -6,8 +6,9 @@
  *   X5 Of the other failing states the one that lost least tells the story. Each sync that would
  *      have saved what it lost is tried: how many failing states are still possible with it? The
  *      one that leaves the fewest is the missing sync; then on to what still fails.
- *   X6 A missing sync that the others make superfluous is dropped. A finding *shows* under the
- *      models in which something fails when all missing syncs but its own are inserted.
+ *   X6 A missing sync that the others make superfluous is dropped, here and after X7. A finding
+ *      *shows* under the models in which something fails when all missing syncs but its own are
+ *      inserted.
  *   X7 In the end the recording is searched anew with all missing syncs in it. What fails then is a
  *      finding too; when nothing does, the result is *silent*: these syncs were all that was
  *      missing.
