@@ -41,6 +41,7 @@ void log_clear(struct log *log)
     log->dependence_count = 0;
     log->last_journal = NONE;
     log->first_unordered = NEVER;
+    log->drops_older = false;
     log->hash = 0;
 }
 

@@ -14,8 +14,8 @@
  *   zero ranges and O_DIRECT where the real file system does not know them
  *   calls that the layer refuses by rule: mknod, mkfifo, io_uring, aio, exec; symbolic links that
  *     lead out of the directory, where the disk has nothing above it
- *   the size of a link to an absolute path, and which of its names a link to a directory gives a
- *     walk that follows
+ *   the size of a link to an absolute path; of a walk that follows links the names by which it
+ *     comes to a directory, and which of several links that cannot be followed ends it
  *   bytes of a mapping beyond the end of the file */
 #ifndef FAULTS_POSIX_RANDOM_CALLS_TEST_H
 #define FAULTS_POSIX_RANDOM_CALLS_TEST_H
@@ -373,14 +373,18 @@ static int add_up_types(const char *path, const struct stat *st, int type, struc
     return add_up_kinds(path, st, type);
 }
 
+/* Several links may fail, each in its own way; the order says which comes first. */
 static long walk(const char *path, uint64_t way)
 {
+    int st;
+
     visited = 0;
-    return (way == 0   ? ftw(path, add_up_kinds, 8)
-            : way == 1 ? nftw(path, add_up_types, 8, 0)
-                       : nftw(path, add_up, 8, FTW_PHYS))
-               ? -1
-               : visited;
+    st = way == 0   ? ftw(path, add_up_kinds, 8)
+         : way == 1 ? nftw(path, add_up_types, 8, 0)
+                    : nftw(path, add_up, 8, FTW_PHYS);
+    if (st && way < 2 && (errno == ELOOP || errno == ENOTDIR))
+        errno = ELOOP;
+    return st ? -1 : visited;
 }
 
 /* Reads all entries, goes back to where telldir said, reads the rest again. */

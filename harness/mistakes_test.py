@@ -108,7 +108,7 @@ MISTAKES = {
         "explore_test", "near_the_poles_nothing_is_missed"),
     "dead-units-return": (
         "N2", "harness/explore_nested.c", "judge->answered && !seen_equal(",
-        "judge->answered && returned < 0 && !seen_equal(",
+        "judge->answered && !returned && !seen_equal(",
         "explore_nested_test", "what_a_recovery_has_dropped_stays_away"),
     "not-deeper-than-two": (
         "N1", "harness/explore_nested.c", "if (level + 1 >= explorer->budget.depth ||",
