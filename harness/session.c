@@ -42,6 +42,7 @@ static void change_history(struct session *session)
 void session_init(struct session *session, struct trace *trace, const struct pc_store *store)
 {
     *session = (struct session){.trace = trace, .store = store, .before_trust = SIZE_MAX};
+    session->misled = SIZE_MAX;
     session->disk = pc_disk_new(&trace->disk);
     model_init(&session->model);
     model_init(&session->before);
@@ -122,7 +123,7 @@ static bool faulty(const struct session *session)
 size_t session_first_lie(const struct session *session)
 {
     for (size_t i = 0; i < now(session); i++)
-        if (pc_disk_call(session->disk, i)->flags & PC_CALL_LIED)
+        if (pc_disk_call(session->disk, i)->flags & PC_CALL_LIED || i >= session->misled)
             return i;
     return SIZE_MAX;
 }
@@ -361,21 +362,23 @@ static bool went_back(const struct session *session)
 }
 
 /* The store was opened again in an epoch that goes on. */
-static void judge_reopened(struct session *session)
+static void judge_reopened(struct session *session, size_t began)
 {
     struct verdict verdict = {0};
-    bool loses = went_back(session);
+    bool loses = went_back(session), rot = rotted(session);
 
-    /* A store that does not promise to survive its process may lose as much by a failed close. */
-    if (!loses && !(session_promises(session) & PC_PROMISE_PROCESS_KILL)) {
+    /* A store that does not promise to survive its process may lose as much by a failed close; and
+     * damage of what was written last, no claim behind it, looks like a tear (E4). */
+    if (!loses && (rot || !(session_promises(session) & PC_PROMISE_PROCESS_KILL))) {
         model_judge(&session->model, now(session), true, SIZE_MAX, &session->seen, &verdict);
         loses = verdict.rule != RULE_NONE;
     }
     if (loses) {
         model_judge(&session->model, now(session), false,
-                    session_first_lie(session) == SIZE_MAX ? SIZE_MAX : 0, &session->seen,
+                    session_first_lie(session) == SIZE_MAX && !rot ? SIZE_MAX : 0, &session->seen,
                     &verdict);
         session->given_up = true; /* of what was lost the model knows nothing */
+        session->misled = rot && session->misled > began ? began : session->misled;
     } else {
         model_reopened(&session->model, now(session), &session->seen, &verdict);
     }
@@ -387,9 +390,13 @@ static void judge_reopened(struct session *session)
 static void open_live(struct session *session)
 {
     struct pc_store_error error = {0};
+    uint32_t most = 3;
+    size_t began = now(session);
     enum pc_store_status st = open_db(session, &error);
 
-    for (int tries = 0; st && faulty(session) && tries < 3; tries++) {
+    for (uint32_t i = 0; i < session->trace->fault_count; i++)
+        most += !pc_fault_lasts(&session->faults[i]); /* each may strike an open of its own */
+    for (uint32_t tries = 0; st && faulty(session) && tries < most; tries++) {
         pc_close_all();
         st = open_db(session, &error);
     }
@@ -420,7 +427,7 @@ static void open_live(struct session *session)
     }
     if (session->epoch > 0 && session->opened == SIZE_MAX)
         return; /* session_recover judges */
-    judge_reopened(session);
+    judge_reopened(session, began);
     if (session->given_up)
         close_db(session);
 }
@@ -950,7 +957,7 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
     session->clock = model_clock(&session->before, at);
     session->epoch++;
     session->given_up = session->unsynced = false;
-    session->opened = SIZE_MAX;
+    session->opened = session->misled = SIZE_MAX;
     change_history(session);
     mount_disk(session);
     pc_disk_mark(session->disk, session->op);

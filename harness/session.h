@@ -33,6 +33,7 @@ struct session {
     struct model model, before; /* of this epoch, and of the one before */
     size_t before_at, before_trust;
     size_t opened; /* calls of this epoch when the first open returned */
+    size_t misled; /* calls before an open that took damage for a tear; SIZE_MAX: there is none */
     struct snapshot snapshots[TRACE_SLOTS];
     struct pc_fault faults[TRACE_FAULTS];
     struct seen seen, other;
@@ -76,7 +77,7 @@ void session_end_epoch(struct session *session);
 
 /* Which model judges a crash at k of this epoch, and at which position of its time. */
 struct model *session_judge(struct session *session, size_t k, size_t *at, size_t *trust);
-/* The first call of the epoch that lied, or SIZE_MAX. */
+/* The first call of the epoch that lied, or with which damage was believed, or SIZE_MAX. */
 size_t session_first_lie(const struct session *session);
 
 /* Does every acknowledged write have to survive the crash, as after the death of the process? */
