@@ -215,7 +215,8 @@ int disk_truncate(struct pc_disk *disk, uint32_t ino, uint64_t size)
         uint32_t index = (uint32_t)(size / unit);
 
         if (crack_unit_bytes(disk, inode, index, disk->scratch) > size % unit ||
-            (disk->rules->tree_log && disk_place_of(disk, inode, block_at(disk, size))->mapped)) {
+            ((disk->rules->tree_log || disk->config.destroys) &&
+             (!disk->rules->journal || disk_place_of(disk, inode, block_at(disk, size))->mapped))) {
             memset(disk->scratch + size % unit, 0, unit - size % unit);
             crack_data(disk, inode, index, disk->scratch, unit, !disk->rules->steps);
         }

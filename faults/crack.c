@@ -80,7 +80,7 @@ static bool is_held(const struct pc_disk *disk, const struct unit *unit,
     const struct effect *last = unit->last == NONE ? NULL : &disk->log.effects[unit->last];
     uint32_t end = change->within + change->len;
 
-    return content && !disk->rules->tree_log &&
+    return content && !disk->rules->tree_log && !disk->config.destroys &&
            (change->over ? content->len >= end : content->len == end) &&
            (last ? last->voided_at == NEVER && last->incarnation == incarnation
                  : incarnation == 0) &&
@@ -135,6 +135,23 @@ static const struct block *changed(struct pc_disk *disk, const struct unit *unit
     return block;
 }
 
+const struct block destroyed_unit;
+
+/* The unit is being written: all of it may be undefined until it is. */
+static uint32_t crack_destroyed(struct pc_disk *disk, struct inode *inode, struct unit *unit,
+                                const struct effect *like, uint32_t before)
+{
+    struct effect effect = *like;
+
+    crack_begin(disk, true);
+    effect.prev = unit->last;
+    effect.content = &destroyed_unit;
+    need(disk, crack_effect_node(disk, before));
+    unit->last = log_effect(&disk->log, &effect);
+    disk_pend(disk, inode, PEND_CONTENT);
+    return unit->last;
+}
+
 /* D. The node of it, or NONE where nothing had to be written (C6). */
 static uint32_t crack_change(struct pc_disk *disk, struct inode *inode, uint32_t index,
                              const struct change *change, bool new_node)
@@ -157,6 +174,10 @@ static uint32_t crack_change(struct pc_disk *disk, struct inode *inode, uint32_t
         damage_written(disk, inode, index);
     if (is_held(disk, unit, change, effect.incarnation))
         return NONE;
+    if (disk->config.destroys && disk->config.model != PC_PROCESS_KILL) {
+        before = crack_destroyed(disk, inode, unit, &effect, before);
+        new_node = true;
+    }
     crack_begin(disk, new_node);
     effect.prev = unit->last;
     effect.content = changed(disk, unit, change);
@@ -228,7 +249,11 @@ static void add_map(struct pc_disk *disk, const struct part *part)
     for (uint64_t i = unit_at(disk, part->from); i * unit < part->to; i++) {
         uint32_t data = disk_unit_slot(disk, part->inode, (uint32_t)i)->last;
 
-        if (data != NONE)
+        if (data == NONE)
+            continue;
+        disk->log.effects[data].mapper = disk->log.node_count - 1;
+        data = disk->log.effects[data].prev;
+        if (disk->config.destroys && data != NONE)
             disk->log.effects[data].mapper = disk->log.node_count - 1;
     }
 }

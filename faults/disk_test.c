@@ -758,6 +758,34 @@ static void hole_in_a_synced_range(void **state)
     pc_disk_free(disk);
 }
 
+/* Powersafe overwrite off: bytes that were synced and that nobody writes go with their unit. */
+static void unsafe_overwrite(void **state)
+{
+    struct pc_disk_config config = {.model = PC_POSIX, .unit = 4, .block = 8, .destroys = true};
+    struct pc_disk *disk = pc_disk_new(&config), *booted;
+    uint32_t f = create(disk, DISK_ROOT, "f");
+    struct pc_image *image;
+
+    put(disk, f, 0, "aaaabbbb");
+    assert_int_equal(disk_sync_all(disk), 0);
+    put(disk, f, 1, "x");
+    image = pc_image_new(disk, pc_disk_call_count(disk));
+    assert_int_equal(pc_image_items(image), 2);
+    pc_image_begin(image, NULL, PC_FILL_QUESTION_MARK);
+    assert_true(pc_image_set(image, 0, true));
+    assert_true(pc_image_set(image, 1, false));
+    booted = pc_disk_boot(image);
+    assert_string_equal(content(booted, f), "????bbbb");
+    assert_true(pc_image_undefined_seen(image));
+    pc_disk_free(booted);
+    pc_image_free(image);
+    assert_int_equal(disk_sync(disk, f, false), 0);
+    image = pc_image_new(disk, pc_disk_call_count(disk));
+    assert_int_equal(pc_image_items(image), 0);
+    pc_image_free(image);
+    pc_disk_free(disk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -783,6 +811,7 @@ int main(void)
         cmocka_unit_test(reboot_reuses_memory),
         cmocka_unit_test(removals_that_wait),
         cmocka_unit_test(hole_in_a_synced_range),
+        cmocka_unit_test(unsafe_overwrite),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

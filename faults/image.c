@@ -708,6 +708,7 @@ const struct block *image_unit_content(struct pc_image *image, uint32_t ino, uin
         content = journal && mapped->incarnation != 0 ? NULL : base_unit(image, ino, index);
     else
         content = effect_at(image, e)->kind == PC_ITEM_DATA ? effect_at(image, e)->content : NULL;
+    undefined |= content == &destroyed_unit;
     return filled(image, ino, index, content, len, undefined, arena);
 }
 

@@ -311,6 +311,8 @@ static void subset_states(struct pc_image *image, struct pc_disk *looker, int sc
 
 /* ---- runs ---- */
 
+static bool destroys; /* the disks and references of this test, from their base on */
+
 struct config {
     int unit, block, scale;
 };
@@ -351,7 +353,8 @@ static struct pc_disk *new_disk(const struct config *config, enum pc_model model
 {
     struct pc_disk_config disk = {.model = model,
                                   .unit = (uint32_t)(config->unit * config->scale),
-                                  .block = (uint32_t)(config->block * config->scale)};
+                                  .block = (uint32_t)(config->block * config->scale),
+                                  .destroys = destroys};
 
     return pc_disk_new(&disk);
 }
@@ -370,6 +373,7 @@ static const struct op setup[] = {
 static void run_setup(struct run *run, const struct config *config, enum pc_model model, bool boot)
 {
     ref_init(&run->ref, model, config->unit, config->block);
+    run->ref.destroys = destroys;
     run->scale = config->scale;
     run->disk = new_disk(config, model);
     for (size_t i = 0; i < SETUP; i++) {
@@ -419,6 +423,7 @@ static int scout(const struct config *config, uint64_t seed, int calls)
         struct rng rng = rng_seeded(seed);
 
         ref_init(&ref, models[m], config->unit, config->block);
+        ref.destroys = destroys;
         for (size_t i = 0; i < SETUP; i++)
             ref_perform(&ref, &setup[i]);
         ref_set_base(&ref);
@@ -755,6 +760,14 @@ static void random_traces(void **state)
     over_seeds(trace_check, 150);
 }
 
+/* Where a cut destroys the unit that is being written. */
+static void random_destroyed(void **state)
+{
+    destroys = true;
+    over_seeds(trace_check, 30);
+    destroys = false;
+}
+
 /* ---- boots ---- */
 
 /* The base of the reference is what the disk settled on. */
@@ -801,6 +814,7 @@ static void replay(struct run *run, char texts[][TEXT_MAX])
     int calls = ref->calls, map[INODES_MAX] = {DISK_ROOT};
 
     ref_init(ref, ref->model, ref->unit, ref->block);
+    ref->destroys = destroys;
     adopt_base(ref, run->disk, run->scale, map, DISK_ROOT, 0);
     ref_set_base(ref);
     ref_volatile_text(ref, ref->volatile_text[0]);
@@ -971,6 +985,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_traces),
+        cmocka_unit_test(random_destroyed),
         cmocka_unit_test(random_boots),
         cmocka_unit_test(random_faults),
     };

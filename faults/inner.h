@@ -203,6 +203,7 @@ void disk_count_links(struct pc_disk *disk);
 struct inode *disk_new_inode(struct pc_disk *disk, enum disk_kind kind, uint32_t parent,
                              const char *path);
 const char *disk_join(struct pc_disk *disk, const struct inode *dir, const char *name, size_t len);
+extern const struct block destroyed_unit; /* the content of a unit that is undefined */
 const struct block *disk_block(struct pc_disk *disk, const uint8_t *data, uint32_t len);
 
 /* Asks the fault rules for a call that is about to happen: the rule that fires, or NULL. */

@@ -219,6 +219,7 @@ struct ref {
     int unit, block;
     bool journal, steps, split, undefined;
     bool writeback, xfs, btrfs; /* by rules of their own; the first two map by the size */
+    bool destroys;              /* a unit that is being written may be undefined as a whole */
     bool has_zeros, has_moves;  /* some call wrote explicit zeros, or moved between directories */
     int synced_at[INODES_MAX];  /* directories: the first call that synced it */
     struct file files[INODES_MAX], base[INODES_MAX];
@@ -346,19 +347,23 @@ static void need_size(struct ref *ref, int ino)
 
 static void data(struct ref *ref, int ino, int unit, int len, bool fresh)
 {
-    struct change *c;
-
-    begin(ref, fresh);
-    c = change(ref, PC_ITEM_DATA, ino);
-    c->unit = unit;
     if (len > ref->unit)
         len = ref->unit;
     if (len > ref->files[ino].defined[unit])
         ref->files[ino].defined[unit] = len;
-    c->len = ref->files[ino].defined[unit];
-    c->incarnation = ref->files[ino].incarnation[unit * ref->unit / ref->block];
-    memcpy(c->bytes, ref->files[ino].bytes + unit * ref->unit, (size_t)ref->unit);
-    need_data(ref, c);
+    for (int whole = !ref->destroys; whole < 2; whole++) {
+        struct change *c;
+
+        begin(ref, fresh || ref->destroys);
+        c = change(ref, PC_ITEM_DATA, ino);
+        c->unit = unit;
+        c->len = whole ? ref->files[ino].defined[unit] : ref->unit;
+        c->incarnation = ref->files[ino].incarnation[unit * ref->unit / ref->block];
+        memset(c->bytes, '?', sizeof c->bytes);
+        if (whole)
+            memcpy(c->bytes, ref->files[ino].bytes + unit * ref->unit, (size_t)ref->unit);
+        need_data(ref, c);
+    }
 }
 
 static void size_grows(struct ref *ref, int ino, int size, bool fresh)

@@ -253,8 +253,8 @@ void trace_print_op(FILE *out, const struct trace *trace, const struct op *op)
 
 void trace_print(FILE *out, const struct trace *trace)
 {
-    fprintf(out, "disk model=%s unit=%u\n", pc_model_name(trace->disk.model),
-            (unsigned)trace->disk.unit);
+    fprintf(out, "disk model=%s unit=%u%s\n", pc_model_name(trace->disk.model),
+            (unsigned)trace->disk.unit, trace->disk.destroys ? " psow=off" : "");
     fprintf(out, "store %s %s\n", trace->store, trace->tuning);
     for (uint32_t i = 0; i < trace->op_count; i++)
         trace_print_op(out, trace, &trace->ops[i]);
@@ -632,6 +632,10 @@ static bool parse_disk(struct parse *parse)
             if (n == 0 || (n & (n - 1)))
                 return wrong(parse, "a unit is a power of two up to 16384");
             disk->unit = (uint32_t)n;
+        } else if (accept(parse, "psow=off")) {
+            disk->destroys = true;
+        } else if (accept(parse, "psow=on")) {
+            disk->destroys = false;
         } else {
             return true;
         }

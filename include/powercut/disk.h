@@ -53,6 +53,10 @@ struct pc_disk_config {
     uint32_t unit;  /* atomic unit of the device, a power of two */
     uint32_t block; /* allocation block, a power of two >= unit; 0: the larger of 4096 and unit */
     uint64_t seed;  /* permutes directory listings; nothing else */
+    /* Powersafe overwrite is off: the device may have begun to write a unit when the power failed,
+     * and then all of the unit is undefined, also what the program did not write. Not in
+     * process-kill. */
+    bool destroys;
 };
 
 struct pc_disk;
