@@ -22,7 +22,7 @@ help:
 	@echo "make mutants-full  the same with 10 seeds, and other ways to choose crash states beside"
 	@echo "make bench       minivault beside LevelDB, RocksDB, LMDB and SQLite; N=1000000 RUNS=3 ENGINES= WORKLOADS="
 	@echo "make report      a page of all results below powercut-out and build/release: build/report.html"
-	@echo "make seams       every mistake at every call of the engine: does a run notice? (an hour)"
+	@echo "make seams       every mistake at every call of the engine: does a run notice? (half an hour)"
 	@echo "make demo        plant a known bug, find it, shrink it, explain it"
 	@echo "make doctor      what is missing on this machine, and the command that mends it"
 	@echo "make fuzz        TARGET=log TIME=60s: libFuzzer on one reader (ENGINE=afl: AFL++);"
