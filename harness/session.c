@@ -1,6 +1,6 @@
 /* session.c: executes operations on a live store and compares every answer with the reference map.
  * See session.h. */
-#include "session.h"
+#include "session_inner.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 
 #define CLOCK_START 1000u
 
-static uint64_t session_clock(void *ctx)
+uint64_t session_clock(void *ctx)
 {
     return ((struct session *)ctx)->clock;
 }
@@ -90,12 +90,12 @@ void session_release(struct session *session)
     free(session->buffer);
 }
 
-static size_t now(const struct session *session)
+size_t session_now(const struct session *session)
 {
     return pc_disk_call_count(session->disk);
 }
 
-static void violate(struct session *session, enum rule rule, const char *what, const char *detail)
+void session_violate(struct session *session, enum rule rule, const char *what, const char *detail)
 {
     if (session->verdict.rule != RULE_NONE)
         return;
@@ -105,12 +105,12 @@ static void violate(struct session *session, enum rule rule, const char *what, c
              (unsigned)session->op, what, *detail ? ": " : "", detail);
 }
 
-static void note(struct session *session, uint64_t value)
+void session_note(struct session *session, uint64_t value)
 {
     session->results = rng_mix(session->results ^ value);
 }
 
-static bool faulty(const struct session *session)
+bool session_faulty(const struct session *session)
 {
     if (session->trouble != TROUBLE_NONE)
         return true;
@@ -122,322 +122,10 @@ static bool faulty(const struct session *session)
 
 size_t session_first_lie(const struct session *session)
 {
-    for (size_t i = 0; i < now(session); i++)
+    for (size_t i = 0; i < session_now(session); i++)
         if (pc_disk_call(session->disk, i)->flags & PC_CALL_LIED || i >= session->misled)
             return i;
     return SIZE_MAX;
-}
-
-/* ---- open and close ---- */
-
-static void promise(struct session *session, const char *why)
-{
-    uint32_t units = model_acknowledged(&session->model, now(session));
-
-    model_promise(&session->model, units, now(session), why);
-}
-
-static uint32_t session_promises(const struct session *session)
-{
-    const struct pc_store *store = session->store;
-
-    return store->promises_with ? store->promises_with(session->trace->tuning) : store->promises;
-}
-
-/* All but the newest operations: the store says how many of these may be lost. */
-static void promise_window(struct session *session, uint64_t seq)
-{
-    const struct pc_store *store = session->store;
-    uint64_t window = store->window ? store->window(session->trace->tuning) : UINT64_MAX;
-
-    if (seq > window)
-        model_promise(&session->model, model_units_of_seq(&session->model, seq - window),
-                      now(session), "no more than its window may be lost");
-}
-
-/* Every durable sequence number that the store ever tells is a promise. */
-static void ask_durable(struct session *session)
-{
-    uint64_t seq;
-
-    if (session->db == NULL || session->store->durable_seq == NULL)
-        return;
-    seq = session->store->durable_seq(session->db);
-    note(session, seq);
-    model_promise(&session->model, model_units_of_seq(&session->model, seq), now(session),
-                  "the durable sequence number covers them");
-}
-
-/* The oldest write that is not durable has been there for too long, so now all are. */
-static void promise_interval(struct session *session)
-{
-    const struct pc_store *store = session->store;
-    uint64_t most = store->interval ? store->interval(session->trace->tuning) : UINT64_MAX;
-    uint64_t since = session->unsynced_since;
-
-    if (most != UINT64_MAX && session->unsynced &&
-        (session->clock < since || session->clock - since >= most))
-        promise(session, "a write found an older one waiting for longer than its interval");
-}
-
-/* After each operation: since when does the oldest write wait that nothing was promised of? */
-static void look_at_unsynced(struct session *session)
-{
-    const struct model *model = &session->model;
-    uint32_t promised = model->promise_count ? model->promises[model->promise_count - 1].units : 0;
-
-    if (promised >= model_acknowledged(model, now(session))) {
-        session->unsynced = false;
-    } else if (!session->unsynced || promised != session->promised) {
-        session->unsynced = true;
-        session->unsynced_since = session->clock;
-    }
-    session->promised = promised;
-}
-
-/* No rule counts calls, so that reading more moves no fault, and none is still to come. */
-static bool undisturbed(const struct session *session)
-{
-    return session->trace->fault_count == 0 && session->trouble_fault.nth == 0 && !faulty(session);
-}
-
-/* What the store says of itself. Sizes are asked for only where no rule counts calls. A mistake
- * planted at a call (pc_seam) makes the counts of the disk others by itself: that is no finding. */
-static void ask_figures(struct session *session, enum op_kind kind)
-{
-    const struct pc_store *store = session->store;
-    bool flushed = kind == OP_FLUSH || kind == OP_COMPACT;
-    const char *wrong;
-
-    if (session->db == NULL || session->model.failed)
-        return;
-    wrong = figures_check(&session->figures, store, session->db, session->disk, STORE_NAME,
-                          &session->heap, !faulty(session) && pc_seam_acted() == 0);
-    if (wrong == NULL && undisturbed(session) && (flushed || kind == OP_SCAN)) {
-        struct pc_store_error error = {0};
-
-        session->seen.now = session->clock;
-        if (judge_scan(store, session->db, NULL, &session->seen, &error) == PC_STORE_OK)
-            wrong = figures_sizes(store, session->db, &session->model, &session->seen, flushed);
-    }
-    if (wrong)
-        violate(session, RULE_FIGURES, wrong, "");
-}
-
-static struct pc_store_env env_of(struct session *session)
-{
-    return (struct pc_store_env){.dir = STORE_DIR,
-                                 .alloc = heap_alloc,
-                                 .free = heap_free,
-                                 .alloc_ctx = &session->heap,
-                                 .clock = session_clock,
-                                 .clock_ctx = session,
-                                 .tuning = session->trace->tuning};
-}
-
-static enum pc_store_status open_db(struct session *session, struct pc_store_error *error)
-{
-    struct pc_store_env env = env_of(session);
-    enum pc_store_status st;
-
-    figures_begin(&session->figures, now(session));
-    session->unsynced = false; /* a handle waits for what it has written itself */
-    heap_reset(&session->heap);
-    session->heap.fail_at = session->fail_request;
-    session->fail_request = 0;
-    session->db = NULL;
-    st = session->store->open(&env, &session->db, error);
-    note(session, st);
-    return st;
-}
-
-static void forget_snapshots(struct session *session)
-{
-    for (int i = 0; i < TRACE_SLOTS; i++)
-        if (session->snapshots[i].used) {
-            session->store->release(session->db, session->snapshots[i].handle);
-            session->snapshots[i].used = false;
-        }
-}
-
-/* J12. Not where a rule counts calls. */
-static void verify_closed(struct session *session, enum pc_store_status closed)
-{
-    struct pc_store_env env = env_of(session);
-    struct verdict verdict = {0};
-
-    if (closed || !undisturbed(session) || session->model.failed ||
-        session->verdict.rule != RULE_NONE)
-        return;
-    heap_reset(&session->heap);
-    if (!judge_clean(session->store, &env, &verdict))
-        violate(session, verdict.rule, verdict.text, "");
-}
-
-static enum pc_store_status close_db(struct session *session)
-{
-    struct pc_store_error error = {0};
-    enum pc_store_status st;
-
-    if (session->db == NULL)
-        return PC_STORE_OK;
-    forget_snapshots(session);
-    st = session->store->close(session->db, &error);
-    session->db = NULL;
-    note(session, st);
-    if (st == PC_STORE_OK && !session->model.failed && !session->given_up &&
-        session->store->promises & PC_PROMISE_CLOSE)
-        promise(session, "close returned OK");
-    else if (st && !faulty(session))
-        violate(session, RULE_PROGRESS, "close fails without a fault", error.text);
-    if (session->heap.held)
-        violate(session, RULE_LEAK, "memory is left after close", "");
-    if (pc_open_descriptors())
-        violate(session, RULE_LEAK, "descriptors are left after close", "");
-    pc_close_all();
-    verify_closed(session, st);
-    return st;
-}
-
-static bool rotted(const struct session *session)
-{
-    for (uint32_t i = 0; i < session->trace->fault_count; i++)
-        if (pc_fault_damages(session->faults[i].kind) && session->faults[i].fired)
-            return true;
-    return session->trouble == TROUBLE_BITROT;
-}
-
-/* The store answers an error instead of a state: legal, if typed, where a sync has lied or a rename
- * may be half done, so that the file that names all others can be missing. */
-static void refusal(struct session *session, enum pc_store_status st, const char *what,
-                    const char *detail)
-{
-    bool lied = session->lied || session_first_lie(session) != SIZE_MAX || rotted(session);
-
-    if ((lied || pc_model_splits_names(pc_disk_get_config(session->disk)->model)) &&
-        (st == PC_STORE_CORRUPT || st == PC_STORE_DATA_LOSS))
-        session->refused = true;
-    else
-        violate(session, judge_rule_of(st), what, detail);
-}
-
-/* A store that cannot go on for a fault that lasts: the fault ends, and it has to (G10). False: no
- * such fault is there. */
-static bool lift(struct session *session)
-{
-    bool lasting = false;
-
-    for (uint32_t i = 0; i < session->trace->fault_count; i++)
-        lasting |= session->faults[i].fired && (pc_fault_lasts(&session->faults[i]) ||
-                                                session->faults[i].kind == PC_FAULT_METADATA ||
-                                                session->faults[i].kind == PC_FAULT_STICKY ||
-                                                session->faults[i].kind == PC_FAULT_LATENT);
-    if (lasting) {
-        pc_disk_clear_faults(session->disk);
-        pc_disk_lift_damage(session->disk);
-    }
-    return lasting;
-}
-
-static enum pc_store_status scan_now(struct session *session, void *snapshot,
-                                     struct pc_store_error *error)
-{
-    session->seen.now = session->clock;
-    return judge_scan(session->store, session->db, snapshot, &session->seen, error);
-}
-
-/* Did the cache go back to what was committed (btrfs)? What was acknowledged and not promised may
- * then be gone though nothing crashed. */
-static bool went_back(const struct session *session)
-{
-    for (uint32_t i = 0; i < session->trace->fault_count; i++) {
-        enum pc_fault_kind kind = session->faults[i].kind;
-
-        if (session->faults[i].fired && session->trace->disk.model == PC_BTRFS &&
-            (kind == PC_FAULT_EIO || kind == PC_FAULT_STICKY || kind == PC_FAULT_SILENT ||
-             kind == PC_FAULT_ERROR || kind == PC_FAULT_FULL))
-            return true;
-    }
-    return false;
-}
-
-/* The store was opened again in an epoch that goes on. */
-static void judge_reopened(struct session *session, size_t began)
-{
-    struct verdict verdict = {0};
-    bool loses = went_back(session), rot = rotted(session);
-
-    /* A store that does not promise to survive its process may lose as much by a failed close; and
-     * damage of what was written last, no claim behind it, looks like a tear (E4). */
-    if (!loses && (rot || !(session_promises(session) & PC_PROMISE_PROCESS_KILL))) {
-        model_judge(&session->model, now(session), true, SIZE_MAX, &session->seen, &verdict);
-        loses = verdict.rule != RULE_NONE;
-    }
-    if (loses) {
-        model_judge(&session->model, now(session), false,
-                    session_first_lie(session) == SIZE_MAX && !rot ? SIZE_MAX : 0, &session->seen,
-                    &verdict);
-        session->given_up = true; /* of what was lost the model knows nothing */
-        session->misled = rot && session->misled > began ? began : session->misled;
-    } else {
-        model_reopened(&session->model, now(session), &session->seen, &verdict);
-    }
-    if (verdict.rule != RULE_NONE)
-        violate(session, verdict.rule, "after closing and opening", verdict.text);
-}
-
-/* Opens, again when a fault was in the way; then everything acknowledged must be there. */
-static void open_live(struct session *session)
-{
-    struct pc_store_error error = {0};
-    uint32_t most = 3;
-    size_t began = now(session);
-    enum pc_store_status st = open_db(session, &error);
-
-    for (uint32_t i = 0; i < session->trace->fault_count; i++)
-        most += !pc_fault_lasts(&session->faults[i]); /* each may strike an open of its own */
-    for (uint32_t tries = 0; st && faulty(session) && tries < most; tries++) {
-        pc_close_all();
-        st = open_db(session, &error);
-    }
-    /* The first sync may still tell of a write that failed before and that nobody was told of. */
-    for (int tries = st && lift(session) ? 2 : 0; st && tries > 0; tries--) {
-        pc_close_all();
-        st = open_db(session, &error);
-    }
-    if (st == PC_STORE_OK && session->trouble != TROUBLE_NONE &&
-        scan_now(session, NULL, &error) != PC_STORE_OK && session->trouble != TROUBLE_BITROT) {
-        close_db(session);
-        st = open_db(session, &error);
-    }
-    session->error = error;
-    if (st) {
-        refusal(session, st, "open fails", error.text);
-        return;
-    }
-    error = (struct pc_store_error){0}; /* of an open before, that failed by a fault */
-    st = scan_now(session, NULL, &error);
-    if (st && faulty(session)) /* a read that failed once succeeds the next time */
-        st = scan_now(session, NULL, &error);
-    if (st && lift(session))
-        st = scan_now(session, NULL, &error);
-    if (st) {
-        refusal(session, st, "the store opens and cannot be read", error.text);
-        return;
-    }
-    if (session->epoch > 0 && session->opened == SIZE_MAX)
-        return; /* session_recover judges */
-    judge_reopened(session, began);
-    if (session->given_up)
-        close_db(session);
-}
-
-static bool ensure_open(struct session *session)
-{
-    if (session->db == NULL && session->verdict.rule == RULE_NONE && !session->refused &&
-        !session->given_up)
-        open_live(session);
-    return session->db != NULL;
 }
 
 /* ---- writes ---- */
@@ -504,7 +192,8 @@ static uint32_t begin_unit(struct session *session, const struct op *op, struct 
     }
     if (*count == 0)
         return 0;
-    return model_begin(&session->model, session->op, op->sync, model_writes, *count, now(session));
+    return model_begin(&session->model, session->op, op->sync, model_writes, *count,
+                       session_now(session));
 }
 
 static void apply_write(struct session *session, const struct op *op)
@@ -520,155 +209,21 @@ static void apply_write(struct session *session, const struct op *op)
         return;
     st = session->store->write(session->db, writes, count, op->sync, &seq, &error);
 
-    note(session, st);
-    note(session, seq);
+    session_note(session, st);
+    session_note(session, seq);
     session->error = error;
-    model_end(&session->model, unit, st ? UNIT_ERROR : UNIT_OK, seq, now(session));
+    model_end(&session->model, unit, st ? UNIT_ERROR : UNIT_OK, seq, session_now(session));
     figures_wrote(&session->figures, writes, count, st == PC_STORE_OK);
     if (st == PC_STORE_OK) {
         if (failed && session->store->promises & PC_PROMISE_FAIL_STOP)
-            violate(session, RULE_FAIL_STOP, "a write is acknowledged after one that failed", "");
+            session_violate(session, RULE_FAIL_STOP,
+                            "a write is acknowledged after one that failed", "");
         if (op->sync && session->store->promises & PC_PROMISE_SYNC)
-            promise(session, "a sync write returned OK");
-        promise_window(session, seq);
-        promise_interval(session);
-    } else if (!faulty(session)) {
-        violate(session, RULE_PROGRESS, "a write fails without a fault", error.text);
-    }
-}
-
-/* ---- reads ---- */
-
-struct got {
-    bool found;
-    uint64_t hash;
-    size_t len;
-    FILE *out;
-};
-
-static void take(void *ctx, struct bytes value)
-{
-    struct got *got = ctx;
-
-    got->found = true;
-    got->hash = model_hash(value);
-    got->len = value.len;
-    if (got->out && value.len <= 40)
-        values_print(got->out, value);
-    else if (got->out)
-        fprintf(got->out, "(%zu bytes)", value.len);
-}
-
-static void read_key(struct session *session, struct bytes key, void *snapshot, uint32_t cut,
-                     FILE *out)
-{
-    struct got got = {.out = out};
-    struct pc_store_error error = {0};
-    struct pc_store_figures before = {0}, after = {0};
-    enum pc_store_status st;
-    const struct version *version = model_at(&session->model, key, cut);
-    enum shown shown = model_shown(&session->model, version, now(session), session->clock);
-
-    if (session->store->figures)
-        session->store->figures(session->db, &before);
-    st = session->store->get(session->db, snapshot, key, take, &got, &error);
-    if (session->store->figures)
-        session->store->figures(session->db, &after);
-    if (session->store->figures && !faulty(session) && figures_of_get(&before, &after))
-        violate(session, RULE_FIGURES, figures_of_get(&before, &after), "");
-    note(session, st);
-    note(session, got.hash);
-    if (st != PC_STORE_NOT_FOUND)
-        session->error = error;
-    if (out)
-        fputs(got.found ? "\n" : "(absent)\n", out);
-    if (st != PC_STORE_OK && st != PC_STORE_NOT_FOUND) {
-        if (!faulty(session))
-            violate(session, RULE_READ, "get fails without a fault", error.text);
-    } else if (!model_uncertain(&session->model, key)) {
-        if (got.found ? shown == SHOWN_ABSENT : shown == SHOWN_VALUE)
-            violate(session, RULE_READ, "get differs from the reference map",
-                    got.found ? "a value where none is expected" : "the key is not found");
-        else if (got.found && (got.hash != version->hash || got.len != version->len))
-            violate(session, RULE_READ, "get differs from the reference map", "another value");
-    }
-}
-
-/* The forward scan against the map at `cut`. */
-static bool scan_agrees(struct session *session, uint32_t cut)
-{
-    const struct model *model = &session->model;
-    size_t i = 0;
-
-    for (uint32_t l = 0; l < model->line_count; l++) {
-        struct bytes key = model->lines[l].key;
-        const struct version *version = model_at(model, key, cut);
-        const struct seen_entry *entry = seen_find(&session->seen, key);
-        enum shown shown;
-
-        if (entry)
-            i++;
-        if (model_uncertain(model, key))
-            continue;
-        shown = model_shown(model, version, now(session), session->clock);
-        if (entry ? shown == SHOWN_ABSENT : shown == SHOWN_VALUE)
-            return false;
-        if (entry && (entry->hash != version->hash || entry->len != version->len))
-            return false;
-    }
-    return i == session->seen.count;
-}
-
-static void read_all(struct session *session, void *snapshot, uint32_t cut, bool other_ways,
-                     FILE *out)
-{
-    struct pc_store_error error = {0};
-    struct verdict verdict = {0};
-
-    if (scan_now(session, snapshot, &error)) {
-        if (!faulty(session))
-            violate(session, RULE_READ, "the scan fails without a fault", error.text);
-        return;
-    }
-    note(session, seen_hash(&session->seen));
-    for (size_t i = 0; out && i < session->seen.count; i++) {
-        values_print(out, session->seen.entries[i].key);
-        fprintf(out, " (%u bytes)\n", (unsigned)session->seen.entries[i].len);
-    }
-    if (!scan_agrees(session, cut))
-        violate(session, RULE_READ, "the scan differs from the reference map", "");
-    else if (other_ways &&
-             !judge_reads(session->store, session->db, snapshot, &session->seen, &session->other,
-                          &session->model, &verdict) &&
-             !(verdict.error && faulty(session)))
-        violate(session, verdict.rule, verdict.text, "");
-}
-
-static void apply_snapshot(struct session *session, const struct op *op, FILE *out)
-{
-    struct snapshot *snapshot = &session->snapshots[op->slot];
-    struct pc_store_error error = {0};
-
-    switch (op->kind) {
-    case OP_SNAPSHOT:
-        if (snapshot->used)
-            session->store->release(session->db, snapshot->handle);
-        snapshot->used = session->store->snapshot(session->db, &snapshot->handle, &error) == 0;
-        snapshot->cut = session->model.unit_count;
-        break;
-    case OP_AT:
-        if (!snapshot->used)
-            break;
-        if (op->key != TRACE_NO_KEY)
-            read_key(session, session->trace->keys[op->key], snapshot->handle, snapshot->cut, out);
-        else
-            read_all(session, snapshot->handle, snapshot->cut, true, out);
-        break;
-    default:
-        if (snapshot->used)
-            session->store->release(session->db, snapshot->handle);
-        snapshot->used = false;
-        break;
+            session_promise(session, "a sync write returned OK");
+        session_promise_window(session, seq);
+        session_promise_interval(session);
+    } else if (!session_faulty(session)) {
+        session_violate(session, RULE_PROGRESS, "a write fails without a fault", error.text);
     }
 }
 
@@ -692,22 +247,24 @@ static void apply_work(struct session *session, const struct op *op)
     else
         st = store->compact(session->db, key_or_open(session, op->key),
                             key_or_open(session, op->key_end), &error);
-    note(session, st);
+    session_note(session, st);
     session->error = error;
-    if (st && !faulty(session))
-        violate(session, RULE_PROGRESS, "flush, compact or sync fails without a fault", error.text);
+    if (st && !session_faulty(session))
+        session_violate(session, RULE_PROGRESS, "flush, compact or sync fails without a fault",
+                        error.text);
     if (st == PC_STORE_OK && op->kind == OP_SYNC && store->promises & PC_PROMISE_SYNC)
-        promise(session, "sync returned OK");
+        session_promise(session, "sync returned OK");
     if (st == PC_STORE_OK && op->kind == OP_FLUSH && store->promises & PC_PROMISE_FLUSH)
-        promise(session, "flush returned OK");
-    if (st == PC_STORE_OK && op->kind == OP_COMPACT && store->check && !faulty(session) &&
-        store->check(session->db, &error) && !faulty(session)) /* nor within the check */
-        violate(session, RULE_STRUCTURE, "the store's check fails", error.text);
+        session_promise(session, "flush returned OK");
+    if (st == PC_STORE_OK && op->kind == OP_COMPACT && store->check && !session_faulty(session) &&
+        store->check(session->db, &error) && !session_faulty(session)) /* nor within the check */
+        session_violate(session, RULE_STRUCTURE, "the store's check fails", error.text);
 }
 
 static void apply_copy(struct session *session, const struct op *op)
 {
-    struct copy copy = {op->slot, session->op, now(session), SIZE_MAX, session->model.unit_count};
+    struct copy copy = {op->slot, session->op, session_now(session), SIZE_MAX,
+                        session->model.unit_count};
     struct pc_store_error error = {0};
     char dir[sizeof COPY_DIR + 8];
     enum pc_store_status st;
@@ -717,12 +274,12 @@ static void apply_copy(struct session *session, const struct op *op)
     session->copies |= 1u << op->slot;
     snprintf(dir, sizeof dir, COPY_DIR "%u", (unsigned)op->slot);
     st = session->store->copy(session->db, dir, &error);
-    note(session, st);
+    session_note(session, st);
     session->error = error;
     if (st == PC_STORE_OK)
-        copy.ended = now(session);
-    else if (!faulty(session))
-        violate(session, RULE_PROGRESS, "a copy fails without a fault", error.text);
+        copy.ended = session_now(session);
+    else if (!session_faulty(session))
+        session_violate(session, RULE_PROGRESS, "a copy fails without a fault", error.text);
     if (session->store->promises & PC_PROMISE_COPY)
         model_copy(&session->model, copy);
 }
@@ -742,19 +299,20 @@ static void apply_open(struct session *session, const struct op *op, FILE *out)
         apply_work(session, op);
         break;
     case OP_GET:
-        read_key(session, session->trace->keys[op->key], NULL, session->model.unit_count, out);
+        session_read_key(session, session->trace->keys[op->key], NULL, session->model.unit_count,
+                         out);
         break;
     case OP_SCAN:
-        read_all(session, NULL, session->model.unit_count, false, out);
+        session_read_all(session, NULL, session->model.unit_count, false, out);
         break;
     case OP_BACK:
     case OP_SEEK:
-        read_all(session, NULL, session->model.unit_count, true, NULL);
+        session_read_all(session, NULL, session->model.unit_count, true, NULL);
         break;
     case OP_SNAPSHOT:
     case OP_AT:
     case OP_RELEASE:
-        apply_snapshot(session, op, out);
+        session_apply_snapshot(session, op, out);
         break;
     case OP_COPY:
         apply_copy(session, op);
@@ -762,9 +320,9 @@ static void apply_open(struct session *session, const struct op *op, FILE *out)
     default:
         break;
     }
-    ask_durable(session);
-    look_at_unsynced(session);
-    ask_figures(session, op->kind);
+    session_ask_durable(session);
+    session_look_at_unsynced(session);
+    session_ask_figures(session, op->kind);
 }
 
 void session_apply(struct session *session, uint32_t index, FILE *out)
@@ -780,23 +338,23 @@ void session_apply(struct session *session, uint32_t index, FILE *out)
         session->armed = true;
         break;
     case OP_OPEN:
-        ensure_open(session);
+        session_ensure_open(session);
         break;
     case OP_CLOSE:
-        close_db(session);
+        session_close_db(session);
         break;
     case OP_REOPEN:
-        close_db(session);
-        ensure_open(session);
+        session_close_db(session);
+        session_ensure_open(session);
         break;
     case OP_CLOCK:
         session->clock = op->shift < 0 && session->clock < (uint64_t)-op->shift
                              ? 0
                              : session->clock + (uint64_t)op->shift;
-        model_set_clock(&session->model, session->op, now(session), session->clock);
+        model_set_clock(&session->model, session->op, session_now(session), session->clock);
         break;
     default:
-        if (ensure_open(session))
+        if (session_ensure_open(session))
             apply_open(session, op, out);
         break;
     }
@@ -807,7 +365,7 @@ void session_apply(struct session *session, uint32_t index, FILE *out)
 void session_end_epoch(struct session *session)
 {
     session->op = session->trace->op_count;
-    close_db(session);
+    session_close_db(session);
     if (session->armed)
         session->digest =
             rng_mix(session->digest ^ session->results ^ rng_mix(pc_disk_hash(session->disk)));
@@ -842,7 +400,7 @@ bool session_place(const struct session *session, const struct crash *crash, siz
 {
     const struct trace *trace = session->trace;
     uint32_t nth = 0;
-    size_t calls = now(session), inserted = SIZE_MAX;
+    size_t calls = session_now(session), inserted = SIZE_MAX;
 
     if (trace && trace->insert_call && trace->change_epoch == session->epoch)
         inserted = trace->insert_call; /* a call of the log that the store did not make */
@@ -897,14 +455,15 @@ static void rebase(struct session *session, bool ask)
 
     if (session->verdict.rule == RULE_NONE && model_expires(&session->before)) {
         session->clock = 0;
-        if (scan_now(session, NULL, &error) && ask)
-            violate(session, RULE_READ, "the scan fails with the clock set back", error.text);
+        if (session_scan_now(session, NULL, &error) && ask)
+            session_violate(session, RULE_READ, "the scan fails with the clock set back",
+                            error.text);
         session->clock = clock;
         if (ask)
             model_judge(&session->before, session->before_at, false, 0, &session->seen, &verdict);
         if (verdict.rule != RULE_NONE)
-            violate(session, verdict.rule, "after the crash, with the clock set back",
-                    verdict.text);
+            session_violate(session, verdict.rule, "after the crash, with the clock set back",
+                            verdict.text);
     }
     model_rebase(&session->model, &session->before, &session->seen);
     model_set_clock(&session->model, 0, 0, clock);
@@ -928,7 +487,7 @@ static void look_first(struct session *session, struct judge *judge, size_t at, 
     judge->disk = session->disk;
     judge->now = session->clock;
     if (session->trouble == TROUBLE_NONE && !judge_first(judge, &question, &verdict))
-        violate(session, verdict.rule, "after the crash", verdict.text);
+        session_violate(session, verdict.rule, "after the crash", verdict.text);
     judge->disk = NULL;
 }
 
@@ -964,11 +523,11 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
     begin_trouble(session, trouble, trouble_at);
     look_first(session, &judge, at, kill);
     if (session->verdict.rule == RULE_NONE)
-        open_live(session);
-    session->opened = now(session);
+        session_open_live(session);
+    session->opened = session_now(session);
     if (session->db && !session->refused && session->verdict.rule == RULE_NONE &&
         !judge_looked(&judge, &session->seen, &verdict))
-        violate(session, verdict.rule, "after the crash", verdict.text);
+        session_violate(session, verdict.rule, "after the crash", verdict.text);
     judge_release(&judge);
     if (trouble == TROUBLE_BITROT)
         kill = false;
@@ -986,6 +545,6 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
     if (verdict.error && trouble == TROUBLE_BITROT)
         verdict.rule = RULE_NONE;
     if (verdict.rule != RULE_NONE)
-        violate(session, verdict.rule, "after the crash", verdict.text);
+        session_violate(session, verdict.rule, "after the crash", verdict.text);
     rebase(session, trouble != TROUBLE_BITROT);
 }
