@@ -259,17 +259,27 @@ static void judge_reopened(struct session *session, size_t began)
         session_violate(session, verdict.rule, "after closing and opening", verdict.text);
 }
 
+/* Rules that fire once and have fired. Who was struck tries again: what is judged is an answer that
+ * none of them had a part in. */
+static uint32_t struck(const struct session *session)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < session->trace->fault_count; i++)
+        count += session->faults[i].fired && !pc_fault_lasts(&session->faults[i]);
+    return count;
+}
+
 /* Opens, again when a fault was in the way; then everything acknowledged must be there. */
 void session_open_live(struct session *session)
 {
     struct pc_store_error error = {0};
-    uint32_t most = 3;
     size_t began = session_now(session);
     enum pc_store_status st = open_db(session, &error);
 
-    for (uint32_t i = 0; i < session->trace->fault_count; i++)
-        most += !pc_fault_lasts(&session->faults[i]); /* each may strike an open of its own */
-    for (uint32_t tries = 0; st && session_faulty(session) && tries < most; tries++) {
+    for (uint32_t tries = 0, before; st && session_faulty(session) && tries < 3;
+         tries += struck(session) == before) {
+        before = struck(session);
         pc_close_all();
         st = open_db(session, &error);
     }
@@ -291,8 +301,11 @@ void session_open_live(struct session *session)
     }
     error = (struct pc_store_error){0}; /* of an open before, that failed by a fault */
     st = session_scan_now(session, NULL, &error);
-    if (st && session_faulty(session)) /* a read that failed once succeeds the next time */
+    for (uint32_t tries = 0, before; st && session_faulty(session) && tries < 1;
+         tries += struck(session) == before) {
+        before = struck(session); /* a read that failed once succeeds the next time */
         st = session_scan_now(session, NULL, &error);
+    }
     if (st && lift(session))
         st = session_scan_now(session, NULL, &error);
     if (st) {
