@@ -52,6 +52,7 @@ static struct {
 
 #define SECOND 1000000000ull
 #define EPOCH  (1767225600ull * SECOND) /* every run begins on 1 January 2026 */
+#define FAR    (9000000000ull * SECOND) /* whoever waits for longer waits for this; in 2255 */
 
 static __thread struct sched_thread *self;
 
@@ -508,6 +509,10 @@ int pthread_rwlock_unlock(pthread_rwlock_t *lock)
 
 static uint64_t nanoseconds_of(const struct timespec *t)
 {
+    if (t->tv_sec < 0)
+        return 0;
+    if ((uint64_t)t->tv_sec >= FAR / SECOND)
+        return FAR;
     return (uint64_t)t->tv_sec * SECOND + (uint64_t)t->tv_nsec;
 }
 
@@ -616,6 +621,7 @@ time_t time(time_t *t)
 
 static void sleep_until(uint64_t until)
 {
+    until = until < FAR ? until : FAR;
     do {
         self->until = until;
         wait_for(self, WAITS_TIMED);

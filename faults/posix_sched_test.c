@@ -1,5 +1,6 @@
 /* posix_sched_test.c: the scheduler finds what only some schedules show, and finds it again. */
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -321,6 +322,38 @@ static void time_is_the_runs(void **state)
     assert_int_equal(clock_gettime((clockid_t)-1000000, &(struct timespec){0}), -1);
 }
 
+/* Nobody waits for less because a time is more than can be counted. */
+static void for_ever(void *arg)
+{
+    static const struct timespec ages = {INT64_MAX, 0}, before = {-1, 0};
+    struct nap *nap = arg;
+
+    nap->began = clock_now(CLOCK_MONOTONIC);
+    pthread_mutex_lock(&nap->lock);
+    assert_int_equal(pthread_cond_timedwait(&nap->never, &nap->lock, &before), ETIMEDOUT);
+    nap->woke[0] = clock_now(CLOCK_MONOTONIC);
+    while (pthread_cond_timedwait(&nap->never, &nap->lock, &ages) == 0)
+        ;
+    pthread_mutex_unlock(&nap->lock);
+    nap->woke[1] = clock_now(CLOCK_MONOTONIC);
+    assert_int_equal(nanosleep(&ages, NULL), 0);
+    assert_int_equal(sleep(UINT_MAX), 0);
+    nap->woke[2] = clock_now(CLOCK_MONOTONIC);
+}
+
+static void far_times(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        struct nap nap = {.lock = PTHREAD_MUTEX_INITIALIZER, .never = PTHREAD_COND_INITIALIZER};
+
+        pc_sched_run(&(struct pc_sched){.seed = seed}, for_ever, &nap, NULL);
+        assert_true(nap.woke[0] < nap.began + 3600 * 1000000000ull);
+        assert_true(nap.woke[1] > nap.began + 200ull * 365 * 86400 * 1000000000u);
+        assert_true(nap.woke[2] > nap.woke[1]);
+    }
+}
+
 /* ---- a loop without an end ---- */
 
 static void spin(void *arg)
@@ -343,6 +376,7 @@ int main(void)
         cmocka_unit_test(lost_updates), cmocka_unit_test(one_seed_one_run),
         cmocka_unit_test(deadlocks),    cmocka_unit_test(conditions),
         cmocka_unit_test(limits),       cmocka_unit_test(time_is_the_runs),
+        cmocka_unit_test(far_times),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,10 +2,6 @@
  * itself. See session.h. */
 #include "session_inner.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/check.h"
 #include "powercut/posix.h"
 
 void session_promise(struct session *session, const char *why)

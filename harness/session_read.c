@@ -2,12 +2,6 @@
  * session.h. */
 #include "session_inner.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/check.h"
-#include "powercut/posix.h"
-
 enum pc_store_status session_scan_now(struct session *session, void *snapshot,
                                       struct pc_store_error *error)
 {

@@ -570,7 +570,7 @@ static bool redraw(struct shrink *shrink, struct trace *trace, struct finding *f
                           .trace = trace,
                           .finding = finding,
                           .rule = finding->verdict.rule,
-                          .read = true};
+                          .read = no_cut(finding->verdict.rule)};
     const struct trace *from = trace;
     struct rng rng = rng_seeded(rng_mix(shrink->seed ^ from->op_count));
     uint32_t *of = calloc(from->op_count, sizeof *of);

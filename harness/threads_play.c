@@ -338,9 +338,10 @@ static void tune(struct run *run, char *out, size_t room)
     unsigned interval = rng_chance(&r, 1, 3) ? 1 + (unsigned)rng_below(&r, 50) : 0;
     unsigned rate = rng_chance(&r, 1, 3) ? 512u << rng_below(&r, 8) : 0;
 
-    run->timed = interval && strstr(given, "nolog=1") == NULL;
-    snprintf(out, room, "%s background=1 sync_interval=%u rate=%u%s", given,
-             run->timed ? interval : 0, rate, seed % 2 ? " level0=1 write_buffer=256" : "");
+    interval = strstr(given, "nolog=1") == NULL ? interval : 0;
+    snprintf(out, room, "%s background=1 sync_interval=%u rate=%u%s", given, interval, rate,
+             seed % 2 ? " level0=1 write_buffer=256" : "");
+    run->timed = run->store->interval && run->store->interval(out) != UINT64_MAX; /* it says so */
 }
 
 static void all_threads(void *arg)

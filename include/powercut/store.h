@@ -93,7 +93,8 @@ struct pc_store_figures {
     uint64_t descriptors_most; /* of all its files; 0: any */
     uint64_t memory_most;      /* what `memory` may be; 0: any */
     uint64_t jobs, jobs_told;  /* flushes and compactions; those that its listener was told of */
-    uint64_t bytes_told;       /* written to tables, as its listener was told, or by the opening */
+    uint64_t bytes_told;       /* written to tables, as its listener was told, or by the opening;
+                                  table_bytes where there is no listener */
     /* At any time: */
     uint64_t merged_bytes; /* of table_bytes: written by compactions */
     uint64_t merge_rate;   /* as many of them a second, of CLOCK_MONOTONIC; 0: any; */
