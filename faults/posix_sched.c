@@ -522,6 +522,8 @@ static int wait_condition(pthread_cond_t *c, pthread_mutex_t *m, const struct ti
     bool timed_out, woken;
     int failed;
 
+    if (until && (until->tv_nsec < 0 || until->tv_nsec >= (long)SECOND))
+        return EINVAL;
     go_on();
     failed = give_mutex(m, &woken); /* whoever that was gets its chance in the wait */
     if (failed)
@@ -585,7 +587,9 @@ static struct timespec time_now(void)
 
 static bool own_clock(clockid_t clock)
 {
-    return self && clock != CLOCK_PROCESS_CPUTIME_ID && clock != CLOCK_THREAD_CPUTIME_ID;
+    /* Not those of processor time, of other threads (negative) neither, nor unknown ones. */
+    return self && clock >= 0 && clock <= CLOCK_TAI && clock != CLOCK_PROCESS_CPUTIME_ID &&
+           clock != CLOCK_THREAD_CPUTIME_ID;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *t)

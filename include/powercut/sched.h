@@ -14,7 +14,8 @@
  * time that begins with the run, at 2026-01-01 00:00:00 UTC on every clock but those of processor
  * time, and goes on at each decision point and each look by as much as the seed says, 1 ns to 1 ms.
  * Sleeping, and waiting with a time, end when it has come; where nobody else goes on it comes at
- * once, and no run waits for real time.
+ * once. What waits by itself is not interposed (poll, select, sigtimedwait) and waits for real
+ * time with the turn in hand.
  *
  * How the next thread is drawn is itself drawn from the seed: a random walk with few or many
  * switches; priorities that change at few places (after Burckhardt et al., "A randomized scheduler
