@@ -479,7 +479,7 @@ static void pose(struct point *point)
 
     question->model = session_judge(session, point->k, &question->at, &question->trust);
     question->now = model_clock(question->model, question->at);
-    question->kill = session_kill(session);
+    question->kill = session_kill(session, point->k);
     question->lied = session->lied || session_first_lie(session) < point->k;
     question->split = pc_model_splits_names(pc_disk_get_config(session->disk)->model);
     question->look = point_due(point->k, look ? look : 4);

@@ -38,7 +38,7 @@ static const char *fate(const struct model *model, const struct unit *unit, uint
 static void tell_writes(FILE *out, struct session *session, struct pc_image *image, size_t k,
                         const struct pc_store *store)
 {
-    struct question question = {.kill = session_kill(session)};
+    struct question question = {.kill = session_kill(session, k)};
     uint32_t ceiling = 0, floor = 0;
     struct verdict verdict;
     struct judge judge;

@@ -389,9 +389,9 @@ struct model *session_judge(struct session *session, size_t k, size_t *at, size_
     return &session->model;
 }
 
-bool session_kill(const struct session *session)
+bool session_kill(const struct session *session, size_t k)
 {
-    return session->trace->disk.model == PC_PROCESS_KILL &&
+    return k <= session->misled && session->trace->disk.model == PC_PROCESS_KILL &&
            session_promises(session) & PC_PROMISE_PROCESS_KILL;
 }
 
@@ -496,7 +496,7 @@ void session_recover(struct session *session, struct pc_image *image, size_t k,
 {
     size_t at, trust;
     struct model *model = session_judge(session, k, &at, &trust);
-    bool kill = session_kill(session);
+    bool kill = session_kill(session, k);
     struct verdict verdict = {0};
     struct judge judge;
 

@@ -80,8 +80,9 @@ struct model *session_judge(struct session *session, size_t k, size_t *at, size_
 /* The first call of the epoch that lied, or with which damage was believed, or SIZE_MAX. */
 size_t session_first_lie(const struct session *session);
 
-/* Does every acknowledged write have to survive the crash, as after the death of the process? */
-bool session_kill(const struct session *session);
+/* Does every acknowledged write have to survive a crash at k of this epoch, as after the death of
+ * the process? Not behind damage that was believed. */
+bool session_kill(const struct session *session, size_t k);
 
 /* The call index of a crash of this epoch; false: no such place, `why` says so. */
 bool session_place(const struct session *session, const struct crash *crash, size_t *k, char *why,

@@ -152,7 +152,8 @@ bool story_used_all_the_same(FILE *out, const struct trace *trace, const struct 
     image = lanes_image(&play.session, finding, &k);
     if (image) {
         struct session *session = &play.session;
-        struct question question = {.kill = session_kill(session), .scan_claims = finding->scanned};
+        struct question question = {.kill = session_kill(session, k),
+                                    .scan_claims = finding->scanned};
         struct verdict verdict;
         struct judge judge;
         size_t opened;

@@ -231,7 +231,7 @@ static void visit(struct surveyor *surveyor, size_t k, bool inside)
     *question = (struct question){0};
     question->model = session_judge(session, k, &question->at, &question->trust);
     question->now = model_clock(question->model, question->at);
-    question->kill = session_kill(session);
+    question->kill = session_kill(session, k);
     question->split = pc_model_splits_names(pc_disk_get_config(session->disk)->model);
     question->lied = session->lied || session_first_lie(session) < k;
     question->scan_claims = question->lied || surveyor->survey->trouble != TROUBLE_NONE;
