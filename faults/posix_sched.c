@@ -1,7 +1,7 @@
 /* posix_sched.c: the scheduler of sched.h. All threads are real; one holds the turn, a semaphore
  * each hands it over. So whatever is touched here is touched by one thread at a time. A lock is
  * taken with the system's trylock, by a thread that waits its turn again when it was taken, so the
- * state of a mutex is never kept twice. */
+ * state of a mutex is never kept twice. Time is a number that goes on with the decisions. */
 #define _GNU_SOURCE
 #include "powercut/sched.h"
 
